@@ -1,0 +1,1 @@
+"""The `lake` command: a thin face of the services."""

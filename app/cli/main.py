@@ -1,0 +1,45 @@
+"""Entry point: the tree of commands and the one boundary where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from app.cli import console, demo, extract, ingest, services, sql, sync
+from app.cli.frame import err
+from lake.errors import LakeError
+from lake.log import configure
+
+cli = typer.Typer(
+    name="lake",
+    help="lakemesh: land, transform and activate, in one repository.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+services.register(cli)
+cli.add_typer(ingest.cli, name="ingest")
+cli.add_typer(extract.cli, name="extract")
+cli.add_typer(sync.cli, name="sync")
+cli.add_typer(demo.cli, name="demo")
+sql.register(cli)
+console.register(cli)
+
+
+def main() -> None:
+    """Run the command line; the exit codes are those of `app.cli.frame`."""
+    configure(level=os.environ.get("LAKE_LOG_LEVEL", "WARNING"))
+    try:
+        cli(standalone_mode=True)
+    except LakeError as error:
+        err.print(f"error: {error}", markup=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

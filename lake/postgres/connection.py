@@ -1,0 +1,78 @@
+"""Open PostgreSQL connections; the adapter where psycopg's errors become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from lake.errors import UnavailableError
+from lake.settings import PostgresSettings
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+
+def json_value(value: Any) -> Jsonb:
+    """Bind a Python value as jsonb."""
+    return Jsonb(value)
+
+
+def parameters(settings: PostgresSettings) -> dict[str, Any]:
+    """Return libpq's connection parameters."""
+    values: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "user": settings.user,
+        "password": settings.password.get_secret_value(),
+        "dbname": settings.database,
+        "sslmode": settings.sslmode,
+        "connect_timeout": settings.connect_timeout_seconds,
+        "options": "-c timezone=UTC",
+        "application_name": "lakemesh",
+    }
+    if settings.ca_file is not None:
+        values["sslrootcert"] = str(settings.ca_file)
+    return values
+
+
+def uri(settings: PostgresSettings) -> str:
+    """Return a connection URI for ADBC; it holds the password, so never log it."""
+    password = quote(settings.password.get_secret_value(), safe="")
+    tail = f"?sslmode={settings.sslmode}"
+    if settings.ca_file is not None:
+        tail += f"&sslrootcert={quote(str(settings.ca_file), safe='')}"
+    return (
+        f"postgresql://{quote(settings.user, safe='')}:{password}"
+        f"@{settings.host}:{settings.port}/{settings.database}{tail}"
+    )
+
+
+@contextmanager
+def connect(settings: PostgresSettings, *, autocommit: bool = False) -> Iterator[Connection]:
+    """Yield a connection whose rows are dicts; commits on success, rolls back on error.
+
+    Raises UnavailableError when the server can't be reached or goes away.
+    """
+    try:
+        with psycopg.connect(
+            **parameters(settings), autocommit=autocommit, row_factory=dict_row
+        ) as connection:
+            yield connection
+    except psycopg.OperationalError as error:
+        place = f"{settings.host}:{settings.port}/{settings.database}"
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UnavailableError("postgres", f"{place} does not answer ({reason})") from error
+
+
+def is_ready(settings: PostgresSettings) -> bool:
+    """Ask the server a real question."""
+    try:
+        with connect(settings) as connection:
+            return connection.execute("SELECT 1 AS one").fetchone() == {"one": 1}
+    except UnavailableError:
+        return False

@@ -1,0 +1,31 @@
+"""Typed settings: the only reader of the environment.
+
+Order, later wins (SQLMesh's own, so that both resolve alike):
+`[tool.lake]` in pyproject.toml < `.lake/endpoints.json` (profile embedded only) < `LAKE_*` < `.env`.
+"""
+
+from lake.settings.load import load_settings
+from lake.settings.model import (
+    BrokerSettings,
+    CatalogSettings,
+    LandingSettings,
+    PostgresSettings,
+    Profile,
+    Settings,
+    StorageSettings,
+)
+from lake.settings.project import STATE_DIRECTORY, Project, find_project
+
+__all__ = [
+    "STATE_DIRECTORY",
+    "BrokerSettings",
+    "CatalogSettings",
+    "LandingSettings",
+    "PostgresSettings",
+    "Profile",
+    "Project",
+    "Settings",
+    "StorageSettings",
+    "find_project",
+    "load_settings",
+]

@@ -1,0 +1,119 @@
+"""The settings tree, a class per section; defaults are safe for localhost."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SslMode = Literal["disable", "require", "verify-ca", "verify-full"]
+
+
+class Profile(StrEnum):
+    """Who runs the services."""
+
+    EMBEDDED = "embedded"  # `lake up` on this machine
+    EXTERNAL = "external"  # somebody else; reached by settings alone
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StorageSettings(Section):
+    """S3-compatible object storage."""
+
+    endpoint: str = "http://127.0.0.1:8333"
+    region: str = "us-east-1"
+    access_key: str = "lake"
+    secret_key: SecretStr = SecretStr("")
+    bucket: str = "files"
+    path_style: bool = True
+    ca_file: Path | None = None
+
+
+class CatalogSettings(Section):
+    """Iceberg REST catalog; `client_id` empty means no authentication."""
+
+    uri: str = "http://127.0.0.1:8181"
+    warehouse: str = "warehouse"
+    client_id: str = ""
+    client_secret: SecretStr = SecretStr("")
+    oauth2_server_uri: str = ""
+    oauth2_scope: str = ""
+    ca_file: Path | None = None
+    timeout_seconds: float = Field(default=30.0, gt=0)
+
+
+class BrokerSettings(Section):
+    """Kafka API."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    cluster: str = "lakemesh"
+    topic_prefix: str = ""
+    security_protocol: SecurityProtocol = "PLAINTEXT"
+    sasl_mechanism: str = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    ca_file: Path | None = None
+    end_offsets_by: Literal["query", "fetch"] = Field(
+        default="query",
+        description="how the end of a partition is read; fetch where the broker's ListOffsets is wrong",
+    )
+
+
+class PostgresSettings(Section):
+    """State of SQLMesh and of lakemesh."""
+
+    host: str = "127.0.0.1"
+    port: int = 5432
+    user: str = "lake"
+    password: SecretStr = SecretStr("")
+    database: str = "lake"
+    sslmode: SslMode = "disable"
+    ca_file: Path | None = None
+    connect_timeout_seconds: int = Field(default=5, gt=0)
+
+
+class LandingSettings(Section):
+    """Where landing writes and when it commits."""
+
+    raw_schema: str = "raw"
+    quarantine_schema: str = "quarantine"
+    commit_rows: int = Field(default=500_000, gt=0)
+    commit_bytes: int = Field(default=192 * 1024 * 1024, gt=0)
+    commit_seconds: float = Field(default=5.0, gt=0)
+    deadline_seconds: float = Field(default=120.0, gt=0)
+    retained_snapshots: int = Field(default=50, gt=0)
+
+
+class Settings(Section):
+    """Everything that differs between a laptop and production."""
+
+    profile: Profile = Profile.EMBEDDED
+    project_root: Path
+    storage: StorageSettings = StorageSettings()
+    catalog: CatalogSettings = CatalogSettings()
+    broker: BrokerSettings = BrokerSettings()
+    postgres: PostgresSettings = PostgresSettings()
+    landing: LandingSettings = LandingSettings()
+    console_port: int = 8501
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    variables: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="what `${name}` in sources and syncs stands for: addresses and tokens",
+    )
+
+    def secrets(self) -> frozenset[str]:
+        """Return every secret value, for masking and for the test that greps for them."""
+        own = {
+            self.storage.secret_key,
+            self.catalog.client_secret,
+            self.broker.sasl_password,
+            self.postgres.password,
+        }
+        named = {value for name, value in self.variables.items() if name.endswith(("token", "secret", "key"))}
+        return frozenset(s.get_secret_value() for s in own | named if s.get_secret_value())
