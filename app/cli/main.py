@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import typer
@@ -11,6 +10,7 @@ from app.cli import console, demo, extract, ingest, services, sql, sync
 from app.cli.frame import err
 from lake.errors import LakeError
 from lake.log import configure
+from lake.settings import early_log_level
 
 cli = typer.Typer(
     name="lake",
@@ -30,7 +30,7 @@ console.register(cli)
 
 def main() -> None:
     """Run the command line; the exit codes are those of `app.cli.frame`."""
-    configure(level=os.environ.get("LAKE_LOG_LEVEL", "WARNING"))
+    configure(level=early_log_level())
     try:
         cli(standalone_mode=True)
     except LakeError as error:

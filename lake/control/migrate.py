@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import LiteralString, cast
 
 from lake.postgres import connect
 from lake.settings import PostgresSettings
@@ -30,7 +29,7 @@ def migrate(settings: PostgresSettings) -> list[str]:
         for file in sorted(folder.iterdir(), key=lambda f: f.name):
             if not file.name.endswith(".sql") or file.name in known:
                 continue
-            connection.execute(cast("LiteralString", file.read_text(encoding="utf-8")))
+            connection.execute(file.read_text(encoding="utf-8"))
             connection.execute("INSERT INTO control.migrations (name) VALUES (%s)", (file.name,))
             applied.append(file.name)
     return applied

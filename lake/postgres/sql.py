@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files
-from typing import LiteralString, cast
+from typing import LiteralString
 
 _SECTION = re.compile(r"^-- name: (?P<name>\w+)\s*$", re.MULTILINE)
 
@@ -22,7 +22,4 @@ def read_sections(package: str, file: str) -> dict[str, LiteralString]:
         msg = f"{package}/{file}: sections must exist and have names of their own"
         raise ValueError(msg)
     ends = [m.start() for m in marks[1:]] + [len(text)]
-    return {
-        m["name"]: cast("LiteralString", text[m.end() : end].strip())
-        for m, end in zip(marks, ends, strict=True)
-    }
+    return {m["name"]: text[m.end() : end].strip() for m, end in zip(marks, ends, strict=True)}

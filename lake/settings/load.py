@@ -48,6 +48,12 @@ def load_settings(
         ) from None
 
 
+def early_log_level() -> str:
+    """Return the log level that the environment asks for, before any project is known."""
+    level = os.environ.get(f"{PREFIX}LOG_LEVEL", "WARNING").upper()
+    return level if level in {"DEBUG", "INFO", "WARNING", "ERROR"} else "WARNING"
+
+
 def _pyproject(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}

@@ -101,7 +101,7 @@ class Settings(Section):
     postgres: PostgresSettings = PostgresSettings()
     landing: LandingSettings = LandingSettings()
     console_port: int = 8501
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
     variables: dict[str, SecretStr] = Field(
         default_factory=dict,
         description="what `${name}` in sources and syncs stands for: addresses and tokens",
