@@ -1,6 +1,64 @@
 """What lakemesh remembers in PostgreSQL: audit log, attempts, runs, audit results, plans and ledger."""
 
+from lake.control.attempts import (
+    Attempt,
+    AttemptState,
+    open_attempt,
+    read_attempts,
+    read_unsettled,
+    settle_attempt,
+    settle_older,
+)
 from lake.control.audit_log import Act, ActResult, read_acts, recorded
+from lake.control.history import (
+    EVIDENCE_ROWS,
+    AuditRecord,
+    AuditStatus,
+    Evaluation,
+    Evidence,
+    PlanRecord,
+    Record,
+    Result,
+    RunKind,
+    RunRecord,
+    read_audit_results,
+    read_evaluations,
+    read_evidence,
+    read_latest_audit_results,
+    read_plans,
+    read_runs,
+    write_history,
+)
 from lake.control.migrate import migrate
 
-__all__ = ["Act", "ActResult", "migrate", "read_acts", "recorded"]
+__all__ = [
+    "EVIDENCE_ROWS",
+    "Act",
+    "ActResult",
+    "Attempt",
+    "AttemptState",
+    "AuditRecord",
+    "AuditStatus",
+    "Evaluation",
+    "Evidence",
+    "PlanRecord",
+    "Record",
+    "Result",
+    "RunKind",
+    "RunRecord",
+    "migrate",
+    "open_attempt",
+    "read_acts",
+    "read_attempts",
+    "read_audit_results",
+    "read_evaluations",
+    "read_evidence",
+    "read_latest_audit_results",
+    "read_plans",
+    "read_runs",
+    "read_unsettled",
+    "recorded",
+    "settle_attempt",
+    "settle_older",
+    "write_history",
+]
