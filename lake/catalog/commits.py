@@ -1,0 +1,246 @@
+"""Commit to one table so that "did it land?" always has an answer (design §4, steps 5b and 6).
+
+1. Stage one append whose snapshot carries a stamp, and the properties that belong to it, together.
+   Zero rows still append a snapshot: main is all that a catalog compares, so a commit that left main
+   where it is would let a writer through that staged on the same main.
+2. Send it with two requirements: the table's uuid and main's snapshot id. Nothing is rebased.
+3. Accepted: landed. Any other answer, a 409 too, proves nothing: it may be our own commit sent twice.
+4. Read the table back. The stamp is there: landed. Main moved without it: it never can land: conflict.
+   Main did not move: the same bytes are sent again, which is safe because one main admits one of them.
+5. One deadline for all of it; when it ends with the answer open: OutcomeUnknownError. No file is deleted.
+
+The request goes through `RestCatalog.commit_table`, not `Transaction.commit_transaction`, because the
+latter deletes the manifests of a commit that it takes for rejected. That uses private attributes of
+pyiceberg's Transaction: its version is pinned and `tests/contract` holds them to it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from uuid import uuid4
+
+import requests
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    CommitStateUnknownException,
+    NoSuchTableError,
+    ServerError,
+    ServiceUnavailableError,
+    TooManyRequestsError,
+)
+from pyiceberg.table import Table, Transaction
+from pyiceberg.table.update import (
+    AssertTableUUID,
+    RemoveSnapshotsUpdate,
+    TableRequirement,
+    TableUpdate,
+)
+
+from lake.catalog.errors import first_line, mapped
+from lake.catalog.files import WrittenFile
+from lake.catalog.open import LakeCatalog, within
+from lake.catalog.tables import TableState, load_table, state_of
+from lake.clock import Deadline
+from lake.errors import HistoryError, OutcomeUnknownError, UnavailableError
+from lake.log import get_logger
+from lake.types import SnapshotId
+
+log = get_logger("catalog")
+
+STAMP = "ingest.commit"
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+_EXPIRE_AT_ONCE = 20  # a commit drops at most so many snapshots, so that none gets slow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSnapshot:
+    """The snapshot that a commit is about to add; both numbers are known before it is sent."""
+
+    id: SnapshotId
+    sequence: int
+
+
+Properties = Mapping[str, str] | Callable[[NewSnapshot], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """The commit is part of the table; `read_back` says that it was found, not acknowledged."""
+
+    snapshot: SnapshotId
+    state: TableState
+    read_back: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Somebody else moved main first and this commit never can land; `state` is what they left."""
+
+    state: TableState
+
+
+class _Answer(Enum):
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"  # 409: somebody moved main, or our own commit was sent twice
+    UNKNOWN = "unknown"  # no answer, or one that says nothing about the outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Staged:
+    """The very bytes of one commit: sending them twice can't apply them twice."""
+
+    snapshot: NewSnapshot
+    stamp: str
+    requirements: tuple[TableRequirement, ...]
+    updates: tuple[TableUpdate, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sent:
+    """One answer of the catalog."""
+
+    answer: _Answer
+    state: TableState | None = None
+    reason: str = field(default="")
+
+
+def commit(
+    catalog: LakeCatalog,
+    state: TableState,
+    *,
+    files: Sequence[WrittenFile],
+    properties: Properties,
+    deadline: Deadline,
+    stamp: str | None = None,
+    retain: int | None = None,
+) -> Landed | Conflict:
+    """Add `files` and set `properties` in one commit on top of exactly the main that `state` shows.
+
+    `properties` may be a function of the new snapshot. `retain` keeps that many snapshots and drops
+    older ones from the metadata (files stay). The same files may be committed again after a Conflict.
+    Raises UnavailableError (nothing was sent), HistoryError (the table is another one by now) or
+    OutcomeUnknownError (the deadline ended first: the next run reads the table, which knows).
+    """
+    staged = _stage(state, files, properties, stamp or str(uuid4()), retain)  # 1
+    attempt = 0
+    while True:
+        sent = _send(catalog, state, staged, deadline)  # 2, 3
+        if sent.answer is _Answer.ACCEPTED and sent.state is not None:
+            return Landed(snapshot=staged.snapshot.id, state=sent.state)
+        log.warning("commit.unproven", table=str(state.name), answer=sent.answer.value, reason=sent.reason)
+        present = _read_back(catalog, state, staged, deadline)  # 4
+        if any(ancestor.id == staged.snapshot.id for ancestor in present.ancestry):
+            return Landed(snapshot=staged.snapshot.id, state=present, read_back=True)
+        if present.main != state.main:
+            return Conflict(state=present)
+        _pause(attempt, deadline)
+        if deadline.expired():
+            raise _open_outcome(state, sent.reason)  # 5
+        attempt += 1
+
+
+def _stage(
+    state: TableState, files: Sequence[WrittenFile], properties: Properties, stamp: str, retain: int | None
+) -> _Staged:
+    """Write the manifests of the append and collect its updates; the catalog hears nothing yet."""
+    table = state.handle
+    transaction = Transaction(table)
+    with mapped(f"stage a commit of {state.name}"):
+        append = transaction.update_snapshot(snapshot_properties={STAMP: stamp}).merge_append()
+        snapshot = NewSnapshot(
+            id=SnapshotId(append.snapshot_id), sequence=table.metadata.next_sequence_number()
+        )
+        for file in files:
+            append.append_data_file(file.handle)
+        append.commit()
+    values = properties(snapshot) if callable(properties) else properties
+    transaction.set_properties({**values, STAMP: stamp})
+    updates = transaction._updates  # noqa: SLF001  see the module's docstring
+    if old := _expirable(state, retain):
+        updates = (*updates, RemoveSnapshotsUpdate.model_validate({"snapshot-ids": old}))
+    return _Staged(
+        snapshot=snapshot,
+        stamp=stamp,
+        requirements=(*transaction._requirements, AssertTableUUID(uuid=table.metadata.table_uuid)),  # noqa: SLF001
+        updates=updates,
+    )
+
+
+def _send(catalog: LakeCatalog, state: TableState, staged: _Staged, deadline: Deadline) -> _Sent:
+    """Send the commit once. Only a clean acceptance is taken at its word."""
+    table = state.handle
+    with within(deadline), mapped(f"commit to {state.name}"):
+        try:
+            response = catalog.commit_table(table, staged.requirements, staged.updates)
+        except CommitFailedException as error:
+            return _Sent(answer=_Answer.REJECTED, reason=first_line(error))
+        except NoSuchTableError as error:
+            raise HistoryError(
+                f"{state.name} was dropped while landing wrote to it", hint="lake ingest status"
+            ) from error
+        except (
+            CommitStateUnknownException,
+            ServiceUnavailableError,
+            ServerError,
+            TooManyRequestsError,
+            requests.RequestException,
+            ValueError,  # an answer that is no valid response, cut off for example
+        ) as error:
+            return _Sent(answer=_Answer.UNKNOWN, reason=first_line(error))
+    landed = Table(
+        identifier=table.name(),
+        metadata=response.metadata,
+        metadata_location=response.metadata_location,
+        io=table.io,
+        catalog=catalog,
+        config=table.config,
+    )
+    return _Sent(answer=_Answer.ACCEPTED, state=state_of(state.name, landed))
+
+
+def _read_back(catalog: LakeCatalog, state: TableState, staged: _Staged, deadline: Deadline) -> TableState:
+    """Load the table until it answers; the deadline bounds the waiting."""
+    attempt = 0
+    while True:
+        try:
+            with within(deadline):
+                present = load_table(catalog, state.name)
+        except UnavailableError as error:
+            if deadline.expired():
+                raise _open_outcome(state, error.message) from error
+            log.warning("commit.read_back_failed", table=str(state.name), reason=error.message)
+            _pause(attempt, deadline)
+            attempt += 1
+            continue
+        if present is None or present.uuid != state.uuid:
+            raise HistoryError(
+                f"{state.name} was dropped or replaced while commit {staged.stamp} was under way",
+                hint="lake ingest status",
+            )
+        return present
+
+
+def _pause(attempt: int, deadline: Deadline) -> None:
+    longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
+    jittered = longest * random.uniform(0.5, 1.0)  # noqa: S311  no secret
+    deadline.clock.sleep(min(jittered, deadline.remaining()))
+
+
+def _open_outcome(state: TableState, reason: str) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        f"catalog: a commit to {state.name} may or may not have landed ({reason})",
+        hint="lake status; once all services answer, repeat the command: it asks the table first",
+    )
+
+
+def _expirable(state: TableState, retain: int | None) -> list[int]:
+    """Return the oldest ancestors beyond `retain` that no branch or tag names."""
+    if retain is None or len(state.ancestry) < retain:
+        return []
+    named = {ref.snapshot_id for ref in state.handle.metadata.refs.values()}
+    old = [a.id for a in reversed(state.ancestry[retain - 1 :]) if a.id not in named]
+    return [int(number) for number in old[:_EXPIRE_AT_ONCE]]
