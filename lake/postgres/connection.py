@@ -64,9 +64,18 @@ def connect(settings: PostgresSettings, *, autocommit: bool = False) -> Iterator
         ) as connection:
             yield connection
     except psycopg.OperationalError as error:
-        place = f"{settings.host}:{settings.port}/{settings.database}"
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UnavailableError("postgres", f"{place} does not answer ({reason})") from error
+        raise _unavailable(settings, error) from error
+
+
+def open_dbapi(settings: PostgresSettings) -> psycopg.Connection[tuple[Any, ...]]:
+    """Return a plain DB-API connection that its caller closes, for a library that brings its own SQL.
+
+    Raises UnavailableError when the server can't be reached.
+    """
+    try:
+        return psycopg.connect(**parameters(settings))
+    except psycopg.OperationalError as error:
+        raise _unavailable(settings, error) from error
 
 
 def is_ready(settings: PostgresSettings) -> bool:
@@ -76,3 +85,9 @@ def is_ready(settings: PostgresSettings) -> bool:
             return connection.execute("SELECT 1 AS one").fetchone() == {"one": 1}
     except UnavailableError:
         return False
+
+
+def _unavailable(settings: PostgresSettings, error: psycopg.OperationalError) -> UnavailableError:
+    place = f"{settings.host}:{settings.port}/{settings.database}"
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return UnavailableError("postgres", f"{place} does not answer ({reason})")

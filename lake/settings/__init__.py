@@ -8,11 +8,13 @@ from lake.settings.load import early_log_level, load_settings
 from lake.settings.model import (
     BrokerSettings,
     CatalogSettings,
+    EngineSettings,
     LandingSettings,
     PostgresSettings,
     Profile,
     Settings,
     StorageSettings,
+    TrinoSettings,
 )
 from lake.settings.project import STATE_DIRECTORY, Project, find_project
 
@@ -20,12 +22,14 @@ __all__ = [
     "STATE_DIRECTORY",
     "BrokerSettings",
     "CatalogSettings",
+    "EngineSettings",
     "LandingSettings",
     "PostgresSettings",
     "Profile",
     "Project",
     "Settings",
     "StorageSettings",
+    "TrinoSettings",
     "early_log_level",
     "find_project",
     "load_settings",

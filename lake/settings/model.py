@@ -90,6 +90,26 @@ class LandingSettings(Section):
     retained_snapshots: int = Field(default=50, gt=0)
 
 
+class EngineSettings(Section):
+    """Embedded DuckDB: what it may use, and how long one publish may try."""
+
+    memory_limit: str = "2GB"
+    threads: int = Field(default=0, ge=0, description="0 means one per core")
+    concurrent_models: int = Field(default=2, gt=0, description="models evaluated at the same time")
+    publish_seconds: float = Field(default=120.0, gt=0)
+
+
+class TrinoSettings(Section):
+    """Trino on the same catalog; used by models with `gateway trino` only."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    user: str = "lake"
+    password: SecretStr = SecretStr("")
+    http_scheme: Literal["http", "https"] = "http"
+    ca_file: Path | None = None
+
+
 class Settings(Section):
     """Everything that differs between a laptop and production."""
 
@@ -100,6 +120,8 @@ class Settings(Section):
     broker: BrokerSettings = BrokerSettings()
     postgres: PostgresSettings = PostgresSettings()
     landing: LandingSettings = LandingSettings()
+    engine: EngineSettings = EngineSettings()
+    trino: TrinoSettings = TrinoSettings()
     console_port: int = 8501
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
     variables: dict[str, SecretStr] = Field(
@@ -114,6 +136,7 @@ class Settings(Section):
             self.catalog.client_secret,
             self.broker.sasl_password,
             self.postgres.password,
+            self.trino.password,
         }
         named = {value for name, value in self.variables.items() if name.endswith(("token", "secret", "key"))}
         return frozenset(s.get_secret_value() for s in own | named if s.get_secret_value())
