@@ -1,0 +1,81 @@
+"""Write SQLMesh's external models of the landing tables from the contracts.
+
+SQLMesh learns the columns of tables that it doesn't build from `external_models/raw.yaml`. The text
+depends on nothing but the contracts, so `lake contract check` can compare it with the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lake.contracts.contract import Contract
+from lake.contracts.landing import raw_fields
+from lake.types import Decimal, FieldType, ListOf, MapOf, Primitive, Struct, quote_identifier
+
+CATALOG = "lake"
+FILE = "raw.yaml"
+_HEADER = "# Generated from ingest/contracts/*.yaml by `lake contract external --write`: edit those.\n"
+_DUCKDB = {
+    Primitive.BOOLEAN: "BOOLEAN",
+    Primitive.INT: "INTEGER",
+    Primitive.LONG: "BIGINT",
+    Primitive.DOUBLE: "DOUBLE",
+    Primitive.STRING: "VARCHAR",
+    Primitive.BINARY: "BLOB",
+    Primitive.DATE: "DATE",
+    Primitive.TIMESTAMP: "TIMESTAMP",
+    Primitive.TIMESTAMPTZ: "TIMESTAMPTZ",
+}
+
+
+def external_models(contracts: Iterable[Contract], *, schema: str = "raw") -> str:
+    """Return the YAML of all external models, by stream; the same contracts give the same bytes."""
+    models = [_model(contract, schema) for contract in sorted(contracts, key=lambda c: c.stream)]
+    return _HEADER + yaml.safe_dump(models, sort_keys=False, allow_unicode=True, width=100)
+
+
+def is_current(contracts: Iterable[Contract], folder: Path) -> bool:
+    """Tell whether the file in `folder` is what the contracts say."""
+    path = folder / FILE
+    return path.is_file() and path.read_text(encoding="utf-8") == external_models(contracts)
+
+
+def write_external_models(contracts: Iterable[Contract], folder: Path) -> bool:
+    """Bring the file up to date; returns whether it changed."""
+    contracts = tuple(contracts)
+    if is_current(contracts, folder):
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).write_text(external_models(contracts), encoding="utf-8")
+    return True
+
+
+def duckdb_type(kind: FieldType) -> str:
+    """Return a neutral type as DuckDB writes it."""
+    match kind:
+        case Primitive():
+            return _DUCKDB[kind]
+        case Decimal():
+            return f"DECIMAL({kind.precision}, {kind.scale})"
+        case Struct():
+            members = (f"{quote_identifier(f.name)} {duckdb_type(f.type)}" for f in kind.fields)
+            return f"STRUCT({', '.join(members)})"
+        case ListOf():
+            return f"{duckdb_type(kind.element)}[]"
+        case MapOf():
+            return f"MAP({duckdb_type(kind.key)}, {duckdb_type(kind.value)})"
+
+
+def _model(contract: Contract, schema: str) -> dict[str, Any]:
+    columns = raw_fields(contract)
+    return {
+        "name": f"{CATALOG}.{schema}.{contract.stream}",
+        "owner": contract.owner,
+        "description": contract.description,
+        "columns": {column.name: duckdb_type(column.type) for column in columns},
+        "column_descriptions": {c.name: c.description for c in columns if c.description},
+    }
