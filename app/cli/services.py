@@ -1,0 +1,148 @@
+"""`lake up`, `down`, `status`, `logs` and `doctor`: the face of `lake.stack`."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.frame import JsonFlag, ReasonOption, act, err, out, print_json, print_table, say, to_plain
+from lake.settings import find_project, load_settings
+
+NewPorts = Annotated[bool, typer.Option("--new-ports", help="Forget the remembered ports (stack down).")]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the commands to the tree."""
+    cli.command()(up)
+    cli.command()(down)
+    cli.command()(status)
+    cli.command()(logs)
+    cli.command()(doctor)
+
+
+def up(*, new_ports: NewPorts = False, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
+    """Start the embedded services that don't run; the others stay as they are."""
+    from lake.control import migrate  # noqa: PLC0415 - imports stay out of `lake --help`
+    from lake.stack import start  # noqa: PLC0415
+
+    project = find_project()
+    _end_by_signal_like_by_ctrl_c()
+    with err.status("starting") as spinner:
+        report = start(project, on_event=_narrator(spinner, quiet=as_json), new_ports=new_ports)
+    settings = load_settings(project=project)
+    migrated = migrate(settings.postgres)
+    with act(settings, "up", target=str(project.root), reason=reason) as detail:
+        detail.update({"started": report.started, "kept": report.kept, "migrations": migrated})
+    if as_json:
+        print_json({**to_plain(report), "migrations": migrated})
+        return
+    if not report.started:
+        say("already up")
+    _print_statuses(report.services)
+    say(f"up in {report.seconds:.1f} s")
+
+
+def down(*, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
+    """Stop everything of this project that runs: services, console, APIs."""
+    from lake.stack import stop  # noqa: PLC0415
+
+    project = find_project()
+
+    def log_act() -> None:
+        """PostgreSQL still answers here; when it died, stopping the rest must not fail for that."""
+        from lake.errors import UnavailableError  # noqa: PLC0415
+
+        try:
+            with act(load_settings(project=project), "down", target=str(project.root), reason=reason):
+                pass
+        except UnavailableError as error:
+            err.print(f"not in the audit log: {error.message}", markup=False)
+
+    with err.status("stopping") as spinner:
+        ended = stop(project, on_event=_narrator(spinner, quiet=as_json), before_postgres=log_act)
+    if as_json:
+        print_json({"stopped": ended})
+        return
+    say(f"stopped {', '.join(ended)}" if ended else "nothing ran")
+
+
+def status(*, as_json: JsonFlag = False) -> None:
+    """Ask every service a real question; exit code 4 when one does not answer."""
+    from lake.stack import ServiceState, inspect  # noqa: PLC0415
+
+    found = inspect(find_project())
+    if as_json:
+        print_json(found)
+    else:
+        _print_statuses(found)
+    if any(s.state is not ServiceState.READY for s in found):
+        if not as_json:
+            say("next: lake up" if any(s.log for s in found) else "next: lake doctor")
+        raise typer.Exit(4)
+
+
+def logs(
+    service: Annotated[str | None, typer.Argument(help="One service; all when left out.")] = None,
+    *,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many of the last lines.")] = 40,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """Print the last lines that the services wrote."""
+    from lake.stack.log_tail import follow_logs, read_logs  # noqa: PLC0415
+
+    project = find_project()
+    for line in read_logs(project, service, lines=lines):
+        typer.echo(line)
+    if follow:
+        for line in follow_logs(project, service):
+            typer.echo(line)
+
+
+def doctor(*, as_json: JsonFlag = False) -> None:
+    """Check what the embedded stack needs; every problem comes with the next command."""
+    from lake.stack.doctor import examine  # noqa: PLC0415
+
+    findings = examine(find_project())
+    if as_json:
+        print_json(findings)
+    else:
+        rows = [
+            ("ok" if f.ok else "PROBLEM", f.check, f.detail, "" if f.ok else f.next_step) for f in findings
+        ]
+        print_table("doctor", ("", "check", "found", "next"), rows)
+    if not all(f.ok for f in findings):
+        raise typer.Exit(3)
+
+
+def _print_statuses(found: Any) -> None:
+    rows = [
+        (s.service, s.state.value, s.address, s.detail, s.pid, s.memory_mb and f"{s.memory_mb:.0f} MB")
+        for s in found
+    ]
+    print_table("services", ("service", "state", "address", "answer", "pid", "memory"), rows)
+
+
+def _narrator(spinner: Any, *, quiet: bool) -> Any:
+    """Tell what happens: a line each where nobody watches, else beside the spinner."""
+
+    def tell(event: Any) -> None:
+        text = f"{event.service} {event.kind.value}"
+        if out.is_terminal:
+            spinner.update(text)
+        elif not quiet:
+            say(f"{text} ({event.seconds:.1f} s)")
+
+    return tell
+
+
+def _end_by_signal_like_by_ctrl_c() -> None:
+    """`kill` and a closed terminal undo what was started, exactly as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)

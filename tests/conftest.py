@@ -1,0 +1,127 @@
+"""Fixtures for all: an environment without anybody's settings, one stack per worker, a namespace per test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lake.control import migrate
+from lake.postgres import connect
+from lake.settings import PostgresSettings, Project, Settings, load_settings
+from lake.stack import start, stop
+from lake.types import quote_identifier
+
+ROOT = Path(__file__).parents[1]
+DEFINITIONS = ("config.yaml", "models", "macros", "audits", "signals", "linter", "ingest", "external_models")
+FOLDER_PREFIX = "lakemesh-tests-"
+TEMPLATE = "lake_template"
+FOREIGN = ("LAKE_", "SQLMESH_", "AWS_")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_foreign_environment() -> Iterator[None]:
+    """Take the developer's own settings and credentials out of the way of every test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith(FOREIGN)]:
+            patch.delenv(name)
+        patch.setenv("SQLMESH__DISABLE_ANONYMIZED_ANALYTICS", "1")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _environment_of_one_test() -> Iterator[None]:
+    """Undo what a test set directly in `os.environ`, so that no other test sees it."""
+    before = dict(os.environ)
+    yield
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+    os.environ.update(before)
+
+
+def make_project(folder: Path) -> Project:
+    """Lay out a project: the repository's definitions, a state of its own."""
+    for name in DEFINITIONS:
+        if (ROOT / name).exists():
+            (folder / name).symlink_to(ROOT / name)
+    return Project(root=folder.resolve())
+
+
+def _sweep() -> None:
+    """End stacks of test runs that were killed before they could do it themselves."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        owner = folder.name.removeprefix(FOLDER_PREFIX).split("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            stop(Project(root=folder.resolve()))
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stack_project() -> Iterator[Project]:
+    """Run a stack in a temporary project, one per test process, and end its children with the session."""
+    _sweep()
+    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
+    project = make_project(folder)
+    try:
+        start(project)
+        yield project
+    finally:
+        stop(project)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stack(stack_project: Project) -> Settings:
+    """Give the settings of the running stack, its database migrated."""
+    settings = load_settings(project=stack_project)
+    migrate(settings.postgres)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def _template(stack: Settings) -> PostgresSettings:
+    """Migrate one database to copy: faster than migrating one for each test."""
+    with connect(stack.postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {quote_identifier(TEMPLATE)}".encode())
+    template = stack.postgres.model_copy(update={"database": TEMPLATE})
+    migrate(template)
+    return template
+
+
+@pytest.fixture
+def lake_settings(stack: Settings, _template: PostgresSettings) -> Iterator[Settings]:
+    """Give settings with schemas, topics and a migrated database of this test alone."""
+    own = f"t{uuid.uuid4().hex[:10]}"
+    database = quote_identifier(own)
+    with connect(stack.postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {database} TEMPLATE {quote_identifier(TEMPLATE)}".encode())
+    yield stack.model_copy(
+        update={
+            "postgres": stack.postgres.model_copy(update={"database": own}),
+            "broker": stack.broker.model_copy(update={"topic_prefix": f"{own}."}),
+            "landing": stack.landing.model_copy(
+                update={"raw_schema": f"{own}_raw", "quarantine_schema": f"{own}_quarantine"}
+            ),
+        }
+    )
+    with connect(stack.postgres, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def lake_environment(lake_settings: Settings) -> dict[str, str]:
+    """Give a child process the environment to see `lake_settings`; run it in their project_root."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    return {
+        **kept,
+        "LAKE_POSTGRES__DATABASE": lake_settings.postgres.database,
+        "LAKE_BROKER__TOPIC_PREFIX": lake_settings.broker.topic_prefix,
+        "LAKE_LANDING__RAW_SCHEMA": lake_settings.landing.raw_schema,
+        "LAKE_LANDING__QUARANTINE_SCHEMA": lake_settings.landing.quarantine_schema,
+    }
