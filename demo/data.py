@@ -118,7 +118,10 @@ def _read(table: str, columns: list[pl.Expr]) -> pl.DataFrame:
     with as_file(resource) as path, pq.ParquetFile(path) as file:
         wanted = [(column.meta.root_names()[0], column) for column in columns]
         return pl.concat(
-            [pl.DataFrame(file.read(columns=[name])).select(column) for name, column in wanted],
+            [
+                pl.DataFrame(file.read(columns=[name], use_threads=False)).select(column)
+                for name, column in wanted
+            ],
             how="horizontal",
         )
 

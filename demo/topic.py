@@ -1,0 +1,208 @@
+"""A topic as its source owns it: created with explicit settings, read at its end, written in order.
+
+The end of a partition is the high watermark of a fetch response: the query for offsets is not right on
+every broker that speaks this protocol.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from demo.errors import DemoError, ForeignLogError, UnavailableError
+from demo.sequence import Batch
+
+ANSWER_SECONDS = 15.0
+SETTINGS = {
+    "cleanup.policy": "delete",
+    "retention.ms": "-1",  # event times lie up to a year back
+    "retention.bytes": "-1",
+    "message.timestamp.type": "CreateTime",
+}
+FETCHING = {
+    "group.id": "demo-source",  # required by the client, never joined
+    "enable.auto.commit": False,
+    "enable.partition.eof": True,
+    "auto.offset.reset": "error",
+    "fetch.wait.max.ms": 50,
+    "max.partition.fetch.bytes": 65_536,
+}
+PRODUCING = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "enable.gapless.guarantee": True,  # a batch that failed must not be followed by a later one
+    "compression.type": "lz4",
+    "linger.ms": 50,
+    "batch.num.messages": 20_000,
+    "batch.size": 4_000_000,
+    "queue.buffering.max.messages": 60_000,
+    "queue.buffering.max.kbytes": 65_536,
+    "delivery.timeout.ms": 30_000,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A record as it stands in the log."""
+
+    key: bytes | None
+    value: bytes | None
+
+
+class Topic:
+    """One topic on one broker; `client` is what every librdkafka client needs to connect."""
+
+    def __init__(self, client: Mapping[str, Any], name: str, *, partitions: int) -> None:
+        self.client = {"log_level": 2, **client}
+        self.name = name
+        self.partitions = partitions
+
+    def ensure(self) -> bool:
+        """Create the topic; True when it was missing.
+
+        Raises ForeignLogError when it exists with another number of partitions.
+        """
+        with self._reachable():
+            admin = AdminClient(self.client)
+            new = NewTopic(self.name, self.partitions, -1, config=SETTINGS)
+            try:
+                admin.create_topics([new], operation_timeout=ANSWER_SECONDS)[self.name].result()
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
+            else:
+                return True
+            known = admin.list_topics(self.name, timeout=ANSWER_SECONDS).topics[self.name]
+        if len(known.partitions) != self.partitions:
+            raise ForeignLogError(
+                f"topic {self.name} has {len(known.partitions)} partitions in place of {self.partitions}",
+                hint="use another --topic-prefix, or delete that topic",
+            )
+        return False
+
+    def ends(self) -> tuple[int, ...]:
+        """Return how many records each partition holds."""
+        with self._reachable(), self._consumer() as consumer:
+            return tuple(self._end(consumer, partition) for partition in range(self.partitions))
+
+    def read(self, partition: int, offset: int) -> Found:
+        """Read one record that is known to be there."""
+        with self._reachable(), self._consumer() as consumer:
+            message = self._poll(consumer, partition, offset)
+            if error := message.error():
+                raise KafkaException(error)
+            return Found(key=message.key(), value=message.value())
+
+    def _end(self, consumer: Consumer, partition: int) -> int:
+        message = self._poll(consumer, partition, 0)
+        error = message.error()
+        if error and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's own name
+            raise KafkaException(error)
+        _, high = consumer.get_watermark_offsets(TopicPartition(self.name, partition), cached=True)
+        return int(high)
+
+    def _poll(self, consumer: Consumer, partition: int, offset: int) -> Message:
+        consumer.assign([TopicPartition(self.name, partition, offset)])
+        message = consumer.poll(ANSWER_SECONDS)
+        if message is None:
+            raise UnavailableError(
+                f"{self.name}/{partition}: no answer in {ANSWER_SECONDS:.0f} s", hint="lake status"
+            )
+        return message
+
+    @contextlib.contextmanager
+    def _consumer(self) -> Iterator[Consumer]:
+        consumer = Consumer({**self.client, **FETCHING})
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+
+    @contextlib.contextmanager
+    def _reachable(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as error:
+            raise broker_error(error.args[0], self.client) from error
+
+
+class Writer:
+    """Append records of one topic, each once and in order; say so when the log grows by another hand.
+
+    `ends` are the partitions' ends before the first record. Close with `finish`.
+    """
+
+    def __init__(self, topic: Topic, ends: Sequence[int]) -> None:
+        self._topic = topic
+        self._producer = Producer({**topic.client, **PRODUCING})
+        self._expected = list(ends)
+        self._failure: DemoError | None = None
+        self.delivered = 0
+
+    def write(self, batch: Batch) -> None:
+        """Queue a batch; waits while the queue is full. Raises what an earlier delivery met."""
+        produce, name, report = self._producer.produce, self._topic.name, self._report
+        rows = zip(batch.values, batch.keys, batch.partitions, batch.times, strict=True)
+        for value, key, partition, time in rows:
+            while True:
+                try:
+                    produce(name, value, key, partition, on_delivery=report, timestamp=time)
+                    break
+                except BufferError:
+                    self._producer.poll(0.05)
+                    self._check()
+                except KafkaException as error:
+                    raise broker_error(error.args[0], self._topic.client) from error
+        self._producer.poll(0)
+        self._check()
+
+    def finish(self) -> tuple[int, ...]:
+        """Wait until everything is acknowledged; returns the ends that this writer has reached."""
+        left = self._producer.flush(PRODUCING["delivery.timeout.ms"] / 1000 + 5)  # type: ignore[operator]
+        self._check()
+        if left:
+            raise UnavailableError(f"{self._topic.name}: {left} records not acknowledged", hint="lake status")
+        return tuple(self._expected)
+
+    def abandon(self) -> None:
+        """Give what is queued a short time to arrive; the next run reads how far it came."""
+        self._producer.flush(3)
+
+    def _report(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._failure = self._failure or broker_error(error, self._topic.client)
+            return
+        partition, offset = message.partition(), message.offset()
+        assert partition is not None
+        assert offset is not None
+        expected = self._expected[partition]
+        self._expected[partition] = expected + 1
+        self.delivered += 1
+        # A negative offset: the broker had the batch already from before a lost answer and doesn't say where.
+        if offset != expected and offset >= 0:
+            self._failure = self._failure or ForeignLogError(
+                f"{self._topic.name}/{partition}: record {expected} was written at offset {offset}:"
+                " somebody else writes to this topic",
+                hint="find the other producer; then use another --topic-prefix or delete the topic",
+            )
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            self._producer.purge()
+            raise self._failure
+
+
+def broker_error(error: KafkaError, client: Mapping[str, Any]) -> DemoError:
+    """Say what the client met in the words of this program."""
+    if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - the client's own name
+        return ForeignLogError(
+            f"records at the start of a topic are gone: {error.str()}",
+            hint="the source's topics must keep everything; use another --topic-prefix",
+        )
+    return UnavailableError(f"broker at {client['bootstrap.servers']}: {error.str()}", hint="lake status")
