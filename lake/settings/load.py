@@ -54,6 +54,11 @@ def early_log_level() -> str:
     return level if level in {"DEBUG", "INFO", "WARNING", "ERROR"} else "WARNING"
 
 
+def inherited_environment(**changes: str) -> dict[str, str]:
+    """Return this process's environment with `changes`, for a child that reads settings as we do."""
+    return {**os.environ, **changes}
+
+
 def _pyproject(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
