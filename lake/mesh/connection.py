@@ -1,0 +1,159 @@
+"""Connection types for config.yaml: `lake` (DuckDB), `lake_trino`, `lake_state` (PostgreSQL).
+
+None has an endpoint or a secret of its own: they read `lake.settings` of the project when a
+connection is opened, so that loading, linting, formatting and unit tests work with the stack down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+from sqlmesh.core.config.connection import ConnectionConfig
+from sqlmesh.core.engine_adapter import EngineAdapter
+
+from lake.settings import Project, find_project, load_settings
+
+CATALOG = "lake"
+
+
+def project_of(folder: str | None) -> Project:
+    """Return the project of a connection: the folder of its config.yaml, else the working folder's."""
+    return Project(root=Path(folder)) if folder else find_project()
+
+
+class LakeConnectionConfig(ConnectionConfig):
+    """DuckDB with the lake's catalog attached; one adapter per Context, never shared between lakes."""
+
+    project: str | None = None
+    concurrent_tasks: int = 1
+    register_comments: bool = True
+    pre_ping: Literal[False] = False
+
+    type_: Literal["lake"] = Field(alias="type", default="lake")
+    DIALECT: ClassVar[Literal["duckdb"]] = "duckdb"
+    DISPLAY_NAME: ClassVar[str] = "lakemesh (DuckDB on Iceberg)"
+    DISPLAY_ORDER: ClassVar[int] = 100
+
+    @property
+    def shared_connection(self) -> bool:
+        return True
+
+    @property
+    def _connection_kwargs_keys(self) -> set[str]:
+        return set()
+
+    @property
+    def _engine_adapter(self) -> type[EngineAdapter]:
+        from lake.mesh.adapter import LakeEngineAdapter  # noqa: PLC0415  SQLMesh is half loaded at registration
+
+        return LakeEngineAdapter
+
+    @property
+    def _connection_factory(self) -> Callable[[], Any]:
+        return self._runtime().open_connection
+
+    def get_catalog(self) -> str:
+        return CATALOG
+
+    def create_engine_adapter(
+        self,
+        register_comments_override: bool = False,  # noqa: FBT001, FBT002  the signature is SQLMesh's
+        concurrent_tasks: int | None = None,
+    ) -> EngineAdapter:
+        from lake.mesh.seams import install  # noqa: PLC0415  SQLMesh is half loaded at registration
+
+        install()
+        tasks = concurrent_tasks or self.concurrent_tasks
+        runtime = self._runtime()
+        return self._engine_adapter(
+            runtime.open_connection,
+            multithreaded=tasks > 1,
+            default_catalog=CATALOG,
+            register_comments=register_comments_override or self.register_comments,
+            pretty_sql=self.pretty_sql,
+            shared_connection=True,
+            schema_differ_overrides=self.schema_differ_overrides,
+            runtime=runtime,
+        )
+
+    def _runtime(self) -> Any:
+        from lake.mesh.runtime import Runtime  # noqa: PLC0415  SQLMesh is half loaded at registration
+
+        return Runtime(project=project_of(self.project))
+
+
+class LakeTrinoConnectionConfig(ConnectionConfig):
+    """Trino on the same catalog; loads with no Trino and no driver, connects where the settings say."""
+
+    project: str | None = None
+    concurrent_tasks: int = 4
+    register_comments: bool = True
+    pre_ping: Literal[False] = False
+
+    type_: Literal["lake_trino"] = Field(alias="type", default="lake_trino")
+    DIALECT: ClassVar[Literal["trino"]] = "trino"
+    DISPLAY_NAME: ClassVar[str] = "lakemesh (Trino on Iceberg)"
+    DISPLAY_ORDER: ClassVar[int] = 101
+
+    @property
+    def _connection_kwargs_keys(self) -> set[str]:
+        return set()
+
+    @property
+    def _engine_adapter(self) -> type[EngineAdapter]:
+        from sqlmesh.core.engine_adapter import TrinoEngineAdapter  # noqa: PLC0415  see LakeConnectionConfig
+
+        return TrinoEngineAdapter
+
+    @property
+    def _connection_factory(self) -> Callable[[], Any]:
+        from lake.mesh.trino import open_trino  # noqa: PLC0415  see LakeConnectionConfig
+
+        return lambda: open_trino(load_settings(project=project_of(self.project)).trino)
+
+    @property
+    def _extra_engine_config(self) -> dict[str, Any]:
+        return {"catalog_type_overrides": {CATALOG: "iceberg"}}
+
+    def get_catalog(self) -> str:
+        return CATALOG
+
+
+class LakeStateConnectionConfig(ConnectionConfig):
+    """SQLMesh's state in the control database, over psycopg 3."""
+
+    project: str | None = None
+    concurrent_tasks: int = 4
+    register_comments: bool = False
+    pre_ping: bool = True
+
+    type_: Literal["lake_state"] = Field(alias="type", default="lake_state")
+    DIALECT: ClassVar[Literal["postgres"]] = "postgres"
+    DISPLAY_NAME: ClassVar[str] = "lakemesh (state in PostgreSQL)"
+    DISPLAY_ORDER: ClassVar[int] = 102
+
+    @property
+    def is_recommended_for_state_sync(self) -> bool:
+        return True
+
+    @property
+    def _connection_kwargs_keys(self) -> set[str]:
+        return set()
+
+    @property
+    def _engine_adapter(self) -> type[EngineAdapter]:
+        from sqlmesh.core.engine_adapter import PostgresEngineAdapter  # noqa: PLC0415  see LakeConnectionConfig
+
+        return PostgresEngineAdapter
+
+    @property
+    def _connection_factory(self) -> Callable[[], Any]:
+        from lake.mesh.state import open_state  # noqa: PLC0415  see LakeConnectionConfig
+
+        return lambda: open_state(load_settings(project=project_of(self.project)).postgres)
+
+    def get_catalog(self) -> str | None:
+        return load_settings(project=project_of(self.project)).postgres.database

@@ -1,0 +1,302 @@
+"""Publish one interval of one table: audited or invisible (design §4, invariants I3 and I5).
+
+The protocol, for DuckDB:
+    0  write an attempt to PostgreSQL; settle older attempts of the table by their stamp first
+    1  take the table's lock, begin a transaction
+    2  SQLMesh deletes and inserts the interval in it
+    3  SQLMesh runs every audit in it; the audits see the rows that nobody else sees
+    4  a blocking audit failed: keep its failing rows as evidence, roll back
+    5  passed: stamp the attempt as a table property in the transaction, COMMIT;
+       an error of COMMIT says nothing, so read the stamp back: present = landed, else the whole again
+    6  SQLMesh records the interval; history follows
+
+SQLMesh calls steps 2, 3 and 6; `lake.mesh.seams` ties them to the steps here.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+import duckdb
+
+from lake.catalog.open import within
+from lake.catalog.tables import TableState, load_table
+from lake.clock import Clock, Deadline, SystemClock
+from lake.control import (
+    Attempt,
+    AttemptState,
+    open_attempt,
+    read_unsettled,
+    settle_attempt,
+    settle_older,
+)
+from lake.errors import LakeError, TransientError
+from lake.log import get_logger
+from lake.mesh.engine import CATALOG, engine_error
+from lake.mesh.errors import StockError, as_stock
+from lake.mesh.runtime import Runtime
+from lake.types import TableName, quote_identifier
+
+log = get_logger("mesh")
+T = TypeVar("T")
+
+STAMP = "publish.attempts"
+STAMPS_KEPT = 16  # newest first: an attempt stays recognisable through as many later publishes
+_ATTEMPTS = 6
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+
+
+class PublishConflictError(StockError):
+    """Another writer moved the table, or the commit did not land: evaluate the interval again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is published: the half-open interval of one version of one model."""
+
+    model: str
+    fingerprint: str
+    interval_start: datetime
+    interval_end: datetime
+    evaluation_id: UUID
+    run_id: UUID | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Publication:
+    """One attempt, held by one thread; SQLMesh's writes and audits happen between begin and its end."""
+
+    runtime: Runtime
+    work: Work
+    deadline: Deadline
+    attempt_id: UUID = field(default_factory=uuid4)
+    table: TableName | None = None
+    cursor: Any = None
+    rows: int = 0
+    snapshot_id: int | None = None
+    state: AttemptState = AttemptState.OPEN
+    opened: bool = False
+
+    def begin(self, cursor: Any, table: TableName) -> None:
+        """Open the transaction at the first write to the table; later writes join it (steps 0, 1)."""
+        if self.table is not None:
+            if table != self.table:
+                raise StockError(
+                    f"{self.work.model} writes {table} while {self.table} is being published",
+                    hint="let a model write its own table only",
+                )
+            return
+        self.runtime.table_lock(table).acquire()
+        self.table, self.cursor = table, cursor
+        # 0 An attempt that can't be written is not begun.
+        try:
+            _settle_older(self.runtime, table)
+            open_attempt(self.runtime.control, self._attempt(table))
+        except LakeError as error:
+            self._release()
+            raise as_stock(error) from error
+        # 1 The transaction belongs to this thread's cursor.
+        self.cursor.execute("BEGIN TRANSACTION")
+        self.opened = True
+
+    def refuse(self, reason: str) -> None:
+        """Roll back because a blocking audit failed (step 4); the caller has read the evidence."""
+        if self.opened:
+            self._roll_back()
+            self._settle(AttemptState.REFUSED, reason)
+
+    def abandon(self, table: TableName) -> None:
+        """Roll back before the table itself is dropped; nothing happens when another one is open."""
+        if self.opened and table == self.table:
+            self._roll_back()
+            self._settle(AttemptState.FAILED, "the table was dropped")
+
+    def commit(self) -> None:
+        """Stamp and commit (step 5).
+
+        Raises PublishConflictError when the commit did not land, StockError when its outcome
+        stays unknown; in both cases nothing is deleted.
+        """
+        if not self.opened or self.table is None:
+            return
+        try:
+            self._stamp()
+            self.cursor.execute("COMMIT")
+        except duckdb.Error as error:
+            self.opened = False
+            self._after_failed_commit(error)
+        self.opened = False
+        self._settle(AttemptState.LANDED, "")
+
+    def close(self, error: BaseException | None) -> None:
+        """Leave no transaction and no lock behind, whatever happened."""
+        if self.opened:
+            self._roll_back()
+            self._settle(AttemptState.FAILED, type(error).__name__ if error else "not published")
+        if self.table is not None:
+            self._release()
+
+    def _attempt(self, table: TableName) -> Attempt:
+        work = self.work
+        return Attempt(
+            attempt_id=self.attempt_id,
+            table_name=str(table),
+            model=work.model,
+            fingerprint=work.fingerprint,
+            interval_start=work.interval_start,
+            interval_end=work.interval_end,
+            run_id=work.run_id,
+        )
+
+    def _stamp(self) -> None:
+        """Put the attempt first in the table's list; a foreign commit since BEGIN refuses the whole."""
+        target = _sql_name(self.table)
+        row = self.cursor.execute(
+            f"SELECT value FROM iceberg_table_properties({target}) WHERE key = ?",  # noqa: S608  quoted name
+            [STAMP],
+        ).fetchone()
+        stamps = [str(self.attempt_id), *read_stamps(row[0] if row else None)][:STAMPS_KEPT]
+        self.cursor.execute(
+            f"CALL set_iceberg_table_properties({target}, {{'{STAMP}': {_text(json.dumps(stamps))}}})"
+        ).fetchall()
+
+    def _after_failed_commit(self, error: duckdb.Error) -> None:
+        """Decide by the stamp; return when the commit landed after all."""
+        log.warning("commit.unclear", table=str(self.table), attempt=str(self.attempt_id))
+        try:
+            state = _read_back(self.runtime, _some(self.table), self.deadline)
+        except LakeError as unread:
+            self._settle(AttemptState.UNKNOWN, str(error)[:500])
+            raise StockError(
+                f"{self.work.model}: the commit of {self.table} got no answer, and the catalog can't be read"
+                f" ({unread.message})",
+                hint="lake up, then run the same command again: it finds out what landed",
+            ) from error
+        if state is not None and str(self.attempt_id) in read_stamps(state.properties.get(STAMP)):
+            log.info("commit.landed_unacknowledged", table=str(self.table), attempt=str(self.attempt_id))
+            return
+        self._settle(AttemptState.CONFLICT, str(error)[:500])
+        shown = engine_error(self.runtime.settings, f"publish {self.table}", error)
+        raise PublishConflictError(shown.message, hint=shown.hint) from error
+
+    def _roll_back(self) -> None:
+        self.opened = False
+        # A transaction that the engine has ended by itself has nothing left to roll back.
+        with suppress(duckdb.TransactionException):
+            self.cursor.execute("ROLLBACK")
+
+    def _settle(self, state: AttemptState, reason: str) -> None:
+        """Write down what became of the attempt; the stamp in the table says the same if this fails."""
+        self.state = state
+        try:
+            if state is AttemptState.LANDED:
+                self.snapshot_id = _main(self.runtime, _some(self.table))
+            settle_attempt(
+                self.runtime.control,
+                self.attempt_id,
+                state,
+                snapshot_id=self.snapshot_id,
+                reason=reason,
+            )
+        except LakeError as error:
+            log.warning("attempt.unsettled", attempt=str(self.attempt_id), reason=error.message)
+
+    def _release(self) -> None:
+        table, self.table, self.cursor = _some(self.table), None, None
+        self.runtime.table_lock(table).release()
+
+
+def publish(
+    runtime: Runtime, work: Work, evaluate: Callable[[Publication], T], *, clock: Clock | None = None
+) -> T:
+    """Run `evaluate` as one audited publish; the whole again when another writer was first.
+
+    Raises what `evaluate` raises; PublishConflictError once the settings' time or the tries are used up.
+    """
+    deadline = Deadline.after(runtime.settings.engine.publish_seconds, clock or SystemClock())
+    for number in range(1, _ATTEMPTS + 1):
+        publication = Publication(runtime=runtime, work=work, deadline=deadline)
+        runtime.publication = publication
+        raised: BaseException | None = None
+        try:
+            return evaluate(publication)
+        except PublishConflictError as error:
+            raised = error
+            if number == _ATTEMPTS or deadline.expired():
+                raise
+            log.info("publish.again", model=work.model, attempt=number, reason=error.message)
+        except BaseException as error:
+            raised = error
+            raise
+        finally:
+            runtime.publication = None
+            publication.close(raised)
+        deadline.clock.sleep(min(_pause(number), deadline.remaining()))
+    raise AssertionError("the last round returns or raises")
+
+
+def read_stamps(value: str | None) -> tuple[str, ...]:
+    """Return the attempts that a table's property names, newest first."""
+    return tuple(json.loads(value)) if value else ()
+
+
+def _settle_older(runtime: Runtime, table: TableName) -> None:
+    """Find out what became of attempts whose process said nothing (step 0)."""
+    older = read_unsettled(runtime.control, str(table))
+    if not older:
+        return
+    state = load_table(runtime.catalog, table)
+    landed = read_stamps(state.properties.get(STAMP) if state else None)
+    outcomes = {
+        attempt.attempt_id: AttemptState.LANDED if str(attempt.attempt_id) in landed else AttemptState.LOST
+        for attempt in older
+    }
+    for attempt_id, outcome in outcomes.items():
+        log.info("attempt.settled", table=str(table), attempt=str(attempt_id), state=outcome.value)
+    settle_older(runtime.control, outcomes)
+
+
+def _read_back(runtime: Runtime, table: TableName, deadline: Deadline) -> TableState | None:
+    """Load a table's state, asking again until the catalog answers or the time is used up."""
+    number = 0
+    while True:
+        number += 1
+        try:
+            with within(deadline):
+                return load_table(runtime.catalog, table)
+        except TransientError:
+            if deadline.expired():
+                raise
+            deadline.clock.sleep(min(_pause(number), deadline.remaining()))
+
+
+def _main(runtime: Runtime, table: TableName) -> int | None:
+    state = load_table(runtime.catalog, table)
+    return state.main if state else None
+
+
+def _pause(number: int) -> float:
+    """Seconds before the next try: exponential with full jitter."""
+    return random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**number))  # noqa: S311  jitter is no secret
+
+
+def _sql_name(table: TableName | None) -> str:
+    name = _some(table)
+    return f"{CATALOG}.{quote_identifier(name.schema)}.{quote_identifier(name.name)}"
+
+
+def _some(table: TableName | None) -> TableName:
+    assert table is not None
+    return table
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,179 @@
+"""Inline the catalog's views into a query: DuckDB can't read Iceberg views, so it never sees one.
+
+Pure: it rewrites syntax trees and asks a `find` function what a name means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from lake.errors import BadInputError, ConfigurationError
+from lake.types import TableName
+
+CATALOG = "lake"
+DIALECT = "duckdb"
+# What a view may be written in when it has no duckdb text, best first.
+_FALLBACKS = ("trino", "spark")
+_WRITES = (exp.Insert, exp.Delete, exp.Update, exp.Merge, exp.Create, exp.Drop, exp.Alter)
+# What stands beside a table's name and belongs to its place in the query, not to the name.
+_KEPT = ("pivots", "joins", "laterals", "sample", "hints")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewText:
+    """The query behind a view: one text per dialect."""
+
+    sql: Mapping[str, str]
+
+
+Find = Callable[[TableName], ViewText | None]
+
+
+def inline_views(statement: exp.Expr, find: Find) -> exp.Expr:
+    """Return the statement with every view that it reads replaced by the view's query.
+
+    The argument stays as it is; without a view the argument itself comes back. Targets of writes are
+    left alone. Names are compared as DuckDB does, without regard to case.
+    Raises ConfigurationError for views that refer to each other in a circle or can't be parsed,
+    BadInputError for time travel on a view that is more than a selection of columns of one table.
+    """
+    if not any(_wanted(table, find) for table in _reads(statement)):
+        return statement
+    return _inline(statement.copy(), find, ())
+
+
+def tables_read(statement: exp.Expr) -> frozenset[TableName]:
+    """Return the names of the lake that a statement reads, views not looked into."""
+    return frozenset(name for table in _reads(statement) if (name := table_name(table)) is not None)
+
+
+def table_name(table: exp.Table) -> TableName | None:
+    """Return a table's name in the lake; None for CTEs, functions, other catalogs and odd names."""
+    if not isinstance(table.this, exp.Identifier) or not table.db:
+        return None
+    if (table.catalog or CATALOG).lower() != CATALOG:
+        return None
+    try:
+        return TableName(schema=table.db.lower(), name=table.name.lower())
+    except ValueError:
+        return None
+
+
+def parse_view(name: TableName, view: ViewText) -> exp.Query:
+    """Return a view's query as a tree; prefers the duckdb text."""
+    dialect = next((d for d in (DIALECT, *_FALLBACKS) if d in view.sql), None)
+    if dialect is None:
+        raise ConfigurationError(
+            f"view {name} is written for {', '.join(sorted(view.sql))} only",
+            hint=f"replace it with a view that has a {DIALECT} text",
+        )
+    try:
+        query = sqlglot.parse_one(view.sql[dialect], dialect=dialect)
+    except SqlglotError as error:
+        raise ConfigurationError(f"view {name}: its {dialect} text can't be parsed: {error}") from error
+    if not isinstance(query, exp.Query):
+        raise ConfigurationError(f"view {name}: its {dialect} text is no query")
+    return query
+
+
+def _inline(tree: exp.Expr, find: Find, path: tuple[TableName, ...]) -> exp.Expr:
+    for table in list(_reads(tree)):
+        found = _wanted(table, find)
+        if found is None:
+            continue
+        name, view = found
+        if name in path:
+            circle = " -> ".join(str(part) for part in (*path[path.index(name) :], name))
+            raise ConfigurationError(f"views refer to each other in a circle: {circle}")
+        query = parse_view(name, view)
+        _qualify(query, name.schema)
+        if when := table.args.get("when"):
+            _travel(query, when, name)
+        inner = _inline(query, find, (*path, name))
+        if table is tree:
+            return inner
+        _unqualify_columns(table)
+        table.replace(_subquery(table, inner))
+    return tree
+
+
+def _wanted(table: exp.Table, find: Find) -> tuple[TableName, ViewText] | None:
+    name = table_name(table)
+    view = find(name) if name is not None else None
+    return (name, view) if name is not None and view is not None else None
+
+
+def _reads(tree: exp.Expr) -> Iterator[exp.Table]:
+    return (table for table in tree.find_all(exp.Table) if not _is_target(table))
+
+
+def _is_target(table: exp.Table) -> bool:
+    node: exp.Expr = table
+    if isinstance(node.parent, exp.Schema) and node.arg_key == "this":
+        node = node.parent
+    return node.arg_key == "this" and isinstance(node.parent, _WRITES)
+
+
+def _subquery(table: exp.Table, query: exp.Expr) -> exp.Expr:
+    """Put the view's query where its name stood, under the name that the query around it uses."""
+    alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name, quoted=True))
+    if isinstance(table.parent, exp.Describe | exp.Summarize):
+        return query
+    kept: dict[str, Any] = {key: table.args[key] for key in _KEPT if table.args.get(key)}
+    return exp.Subquery(this=query, alias=alias.copy(), **kept)
+
+
+def _qualify(query: exp.Query, schema: str) -> None:
+    """Give names without a schema the view's own, so that no CTE around the view can catch them."""
+    for table in list(query.find_all(exp.Table)):
+        if isinstance(table.this, exp.Identifier) and not table.db and not _is_cte(table):
+            table.set("db", exp.to_identifier(schema, quoted=True))
+            table.set("catalog", exp.to_identifier(CATALOG, quoted=True))
+
+
+def _is_cte(table: exp.Table) -> bool:
+    node: exp.Expr | None = table
+    while node is not None:
+        with_ = node.args.get("with_")
+        if with_ is not None and any(cte.alias.lower() == table.name.lower() for cte in with_.expressions):
+            return True
+        node = node.parent
+    return False
+
+
+def _unqualify_columns(table: exp.Table) -> None:
+    """Turn `schema.view.column` into `view.column`: the subquery has only an alias."""
+    select = table.find_ancestor(exp.Select)
+    if select is None:
+        return
+    for column in select.find_all(exp.Column):
+        if column.args.get("db") is not None and (column.table.lower(), column.args["db"].name.lower()) == (
+            table.name.lower(),
+            table.db.lower(),
+        ):
+            column.set("db", None)
+            column.set("catalog", None)
+
+
+def _travel(query: exp.Query, when: exp.Expr, name: TableName) -> None:
+    """Carry `AT (VERSION => …)` to the table beneath a view that only selects columns of it."""
+    source = query.args.get("from_")
+    plain = (
+        isinstance(query, exp.Select)
+        and source is not None
+        and isinstance(source.this, exp.Table)
+        and not any(value for key, value in query.args.items() if key not in {"expressions", "from_", "kind"})
+        and all(isinstance(item.unalias(), exp.Column | exp.Star) for item in query.expressions)
+    )
+    if not plain or source is None:
+        raise BadInputError(
+            f"{name} is computed from its tables, so it has no versions of its own",
+            hint="use AT (…) on the tables that the view reads",
+        )
+    source.this.set("when", when.copy())

@@ -1,0 +1,106 @@
+"""What the adapters of one SQLMesh Context share: settings, catalog, history and open publishes.
+
+SQLMesh clones an adapter for each plan and thread, and each clone must see the same publishes.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from lake.catalog.open import LakeCatalog, open_catalog
+from lake.catalog.views import list_views, load_view
+from lake.control import migrate
+from lake.errors import LakeError
+from lake.mesh.engine import open_engine
+from lake.mesh.errors import as_stock
+from lake.mesh.history import History
+from lake.mesh.resolve import ViewText
+from lake.settings import PostgresSettings, Project, Settings, load_settings
+from lake.types import TableName
+
+if TYPE_CHECKING:
+    from lake.mesh.publish import Publication
+
+
+class Runtime:
+    """Opened when first needed: loading a project touches no service."""
+
+    def __init__(self, *, project: Project) -> None:
+        self.project = project
+        self._local = threading.local()
+        self._opening = threading.Lock()
+        self._locks: dict[TableName, threading.RLock] = {}
+        self.plan_id = ""  # of the plan that this Context applies
+        self.run_id: UUID | None = None  # of the pass over an environment that is going on
+
+    @cached_property
+    def settings(self) -> Settings:
+        return load_settings(project=self.project)
+
+    @cached_property
+    def control(self) -> PostgresSettings:
+        """The control database, its schema up to date."""
+        migrate(self.settings.postgres)
+        return self.settings.postgres
+
+    @cached_property
+    def history(self) -> History:
+        return History(self.settings.postgres)
+
+    @property
+    def catalog(self) -> LakeCatalog:
+        with self._opening:
+            return self._catalog
+
+    @cached_property
+    def _catalog(self) -> LakeCatalog:
+        try:
+            return open_catalog(self.settings)
+        except LakeError as error:
+            raise as_stock(error) from error
+
+    @property
+    def publication(self) -> Publication | None:
+        """The publish that this thread has open."""
+        return getattr(self._local, "publication", None)
+
+    @publication.setter
+    def publication(self, value: Publication | None) -> None:
+        self._local.publication = value
+
+    def table_lock(self, table: TableName) -> threading.RLock:
+        """Return the lock under which this process publishes a table."""
+        with self._opening:
+            return self._locks.setdefault(table, threading.RLock())
+
+    def open_connection(self) -> Any:
+        """Open DuckDB on the lake; what SQLMesh calls when it needs its first cursor."""
+        try:
+            return open_engine(self.settings)
+        except LakeError as error:
+            raise as_stock(error) from error
+
+
+class CatalogViews:
+    """Find views for one statement: asked anew for each, so that a promotion shows at once."""
+
+    def __init__(self, catalog: LakeCatalog) -> None:
+        self._catalog = catalog
+        self._names: dict[str, frozenset[TableName]] = {}
+        self._texts: dict[TableName, ViewText | None] = {}
+
+    def __call__(self, name: TableName) -> ViewText | None:
+        if name not in self._texts:
+            self._texts[name] = self._load(name)
+        return self._texts[name]
+
+    def _load(self, name: TableName) -> ViewText | None:
+        if name.schema not in self._names:
+            self._names[name.schema] = frozenset(list_views(self._catalog, name.schema))
+        if name not in self._names[name.schema]:
+            return None
+        view = load_view(self._catalog, name)
+        return ViewText(sql=view.sql) if view is not None else None

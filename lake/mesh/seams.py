@@ -1,0 +1,127 @@
+"""The places where lakemesh takes part in stock SQLMesh; nothing else of SQLMesh is changed.
+
+    Scheduler.evaluate              one interval of one model   -> an audited publish, an evaluation record
+    SnapshotEvaluator.audit         its audits                  -> commit or roll back, audit records, evidence
+    Scheduler.run_merged_intervals  one pass over an environment -> a run record
+    BuiltInPlanEvaluator.evaluate   one applied plan             -> a plan record
+
+Stock SQLMesh publishes before it looks at the audits' results, on every engine; the first two close
+that gap. All four leave other engines' adapters alone. `tests/contract/test_sqlmesh_seams.py` fails
+when a new SQLMesh calls them differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from sqlmesh.core.plan.evaluator import BuiltInPlanEvaluator
+from sqlmesh.core.scheduler import Scheduler
+from sqlmesh.core.snapshot import Snapshot
+from sqlmesh.core.snapshot.evaluator import SnapshotEvaluator
+
+from lake.control import RunKind
+from lake.mesh.adapter import LakeEngineAdapter
+from lake.mesh.publish import publish
+from lake.mesh.record import (
+    plan_recorded,
+    record_audits,
+    record_evaluation,
+    run_recorded,
+    work_of,
+)
+from lake.mesh.runtime import Runtime
+
+_MARK = "lakemesh"
+
+
+def install() -> None:
+    """Put our part in place, once per process."""
+    _wrap(Scheduler, "evaluate", _evaluate)
+    _wrap(SnapshotEvaluator, "audit", _audit)
+    _wrap(Scheduler, "run_merged_intervals", _run)
+    _wrap(BuiltInPlanEvaluator, "evaluate", _plan)
+
+
+def _wrap(owner: type, name: str, around: Callable[..., Any]) -> None:
+    stock = getattr(owner, name)
+    if getattr(stock, _MARK, False):
+        return
+
+    @wraps(stock)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return around(stock, self, *args, **kwargs)
+
+    setattr(method, _MARK, True)
+    setattr(owner, name, method)
+
+
+def _lake(evaluator: SnapshotEvaluator, snapshot: Snapshot) -> LakeEngineAdapter | None:
+    """Return our adapter when the snapshot's model runs on it."""
+    if not snapshot.is_model or snapshot.is_symbolic:
+        return None
+    adapter = evaluator.get_adapter(snapshot.model_gateway)
+    return adapter if isinstance(adapter, LakeEngineAdapter) else None
+
+
+def _runtime(evaluator: SnapshotEvaluator) -> Runtime | None:
+    return next((a.runtime for a in evaluator.adapters.values() if isinstance(a, LakeEngineAdapter)), None)
+
+
+def _evaluate(
+    stock: Callable[..., Any], scheduler: Scheduler, snapshot: Snapshot, *args: Any, **kwargs: Any
+) -> Any:
+    adapter = _lake(scheduler.snapshot_evaluator, snapshot)
+    if adapter is None:
+        return stock(scheduler, snapshot, *args, **kwargs)
+    work = work_of(adapter.runtime, snapshot, kwargs)
+    with record_evaluation(adapter.runtime, snapshot, work, kwargs) as note:
+
+        def whole(publication: Any) -> Any:
+            note.publication = publication
+            return stock(scheduler, snapshot, *args, **kwargs)
+
+        return publish(adapter.runtime, work, whole)
+
+
+def _audit(
+    stock: Callable[..., Any], evaluator: SnapshotEvaluator, snapshot: Snapshot, *args: Any, **kwargs: Any
+) -> Any:
+    """Run the audits inside the open transaction, then let their results decide it."""
+    results = stock(evaluator, snapshot, *args, **kwargs)
+    adapter = _lake(evaluator, snapshot)
+    if adapter is None:
+        return results
+    publication = adapter.runtime.publication
+    failed = [result for result in results if result.count and result.blocking]
+    if failed:
+        record_audits(adapter, snapshot, results, kwargs)
+        if publication is not None:
+            publication.refuse(", ".join(f"{r.audit.name}: {r.count}" for r in failed))
+    else:
+        if publication is not None:
+            publication.commit()
+        record_audits(adapter, snapshot, results, kwargs)
+    return results
+
+
+def _run(stock: Callable[..., Any], scheduler: Scheduler, *args: Any, **kwargs: Any) -> Any:
+    runtime = _runtime(scheduler.snapshot_evaluator)
+    if runtime is None:
+        return stock(scheduler, *args, **kwargs)
+    kind = RunKind.AUDIT if kwargs.get("audit_only") else RunKind.PLAN if runtime.plan_id else RunKind.RUN
+    with run_recorded(runtime, kind, kwargs["environment_naming_info"].name) as end:
+        errors, skipped = stock(scheduler, *args, **kwargs)
+        end(errors)
+        return errors, skipped
+
+
+def _plan(
+    stock: Callable[..., Any], evaluator: BuiltInPlanEvaluator, plan: Any, *args: Any, **kwargs: Any
+) -> Any:
+    runtime = _runtime(evaluator.snapshot_evaluator)
+    if runtime is None:
+        return stock(evaluator, plan, *args, **kwargs)
+    with plan_recorded(runtime, plan):
+        return stock(evaluator, plan, *args, **kwargs)
