@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from lake.stack.state import StackState, disk_errors, disk_is_full, write_state
 
 UP_SECONDS = 60.0
 LOOK_SECONDS = 0.025
-MIN_FREE_BYTES = 256 * 2**20
+MIN_FREE_BYTES = 256 * 2**20  # to begin at all: a new PostgreSQL cluster takes 40 MB, its log more
+FULL_BYTES = 2**20
 
 log = get_logger("lake.stack")
 
@@ -42,8 +44,11 @@ class BringUp:
                 self._require_ports(service)
         try:
             self._run(plan, {service.name: service for service in services})
-        except BaseException:
+        except BaseException as error:
+            full = isinstance(error, LakeError) and self._free_bytes() < FULL_BYTES
             self._undo({service.name: service for service in services})
+            if full:  # whatever it looked like from outside, this is why
+                raise disk_is_full(self.project) from error
             raise
 
     def _run(self, plan: UpPlan, services: dict[str, Service]) -> None:
@@ -107,13 +112,16 @@ class BringUp:
         )
 
     def _require_space(self) -> None:
-        free = shutil.disk_usage(self.project.state).free
+        free = self._free_bytes()
         if free < MIN_FREE_BYTES:
             raise TerminalError(
                 f"the disk that holds {self.project.state} is full: {free // 2**20} MB free,"
                 f" {MIN_FREE_BYTES // 2**20} MB needed to start",
                 hint=f"free some space (df -h {self.project.root}), then lake up",
             )
+
+    def _free_bytes(self) -> int:
+        return shutil.disk_usage(self.project.state).free
 
     def _require_ports(self, service: Service) -> None:
         for port in service.listens_on():
@@ -124,6 +132,7 @@ class BringUp:
                 )
 
     def _undo(self, services: dict[str, Service]) -> None:
+        """End what this run started; also what it had no time to record when Ctrl-C came."""
         for name in reversed(self.started):
             child = self.state.children.pop(name, None)
             live = None if child is None else process.find(child, self.project)
@@ -131,6 +140,8 @@ class BringUp:
                 process.end(live, first=services[name].stop_signal, seconds=services[name].stop_seconds)
                 self._tell(name, EventKind.STOPPED)
             services[name].tidy()
+        for name, orphan in list(process.orphans(self.project, self.state.children)):
+            process.end(orphan, first=services[name].stop_signal if name in services else signal.SIGTERM)
         if self.started:
             write_state(self.project, self.state)
 

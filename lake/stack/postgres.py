@@ -157,8 +157,9 @@ class Postgres:
             text=True,
             check=False,
         )
-        with self.site.log(self.name).open("a", encoding="utf-8") as log:
-            log.write(done.stdout + done.stderr)
+        log = os.open(self.site.log(self.name), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(log, "a", encoding="utf-8") as file:
+            file.write(done.stdout + done.stderr)
         if done.returncode != 0:
             raise self._refusal(done.stderr)
 
