@@ -2,7 +2,6 @@ MODEL (
   name activation.household_value_tiers,
   kind VIEW,
   owner retail_analytics,
-  cron '@daily',
   grain external_id,
   description 'What the CRM is told of a household. Only columns that change when the household does: nothing here counts days, so a quiet household causes no delivery.',
   audits (

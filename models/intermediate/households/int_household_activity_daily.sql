@@ -5,7 +5,6 @@ MODEL (
     lookback 2
   ),
   owner retail_analytics,
-  cron '@daily',
   grain (household_id, activity_date),
   partitioned_by (MONTH(activity_date)),
   description 'What a household bought on a day (UTC), one row per household and day with at least one basket. A basket lies within one day, so baskets add up over days.',

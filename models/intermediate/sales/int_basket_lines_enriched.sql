@@ -2,7 +2,6 @@ MODEL (
   name intermediate.int_basket_lines_enriched,
   kind VIEW,
   owner retail_analytics,
-  cron '@daily',
   grain (basket_id, product_id),
   description 'Basket lines with the product as it was when it was sold. A line whose product is not in the catalogue stays, with department, category and brand unknown; a known product without a category is unspecified. A view: nothing is stored twice and a product that arrives late is known at once.',
   audits (

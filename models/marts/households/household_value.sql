@@ -2,7 +2,6 @@ MODEL (
   name analytics.household_value,
   kind FULL,
   owner retail_analytics,
-  cron '@daily',
   grain household_id,
   description 'Recency, frequency and monetary value of each household, as of the newest full day. A day is full once a sale of a later day is in the table: the newest full day is the day before the newest sale, and what was bought after it does not count yet. So the table follows from the data alone, whenever it is built.',
   audits (

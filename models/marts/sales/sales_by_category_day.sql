@@ -5,7 +5,6 @@ MODEL (
     lookback 2
   ),
   owner retail_analytics,
-  cron '@daily',
   grain (department, product_category, sold_date),
   partitioned_by (MONTH(sold_date)),
   description 'Sales of a category on a day (UTC), one row per department, category and day with at least one line. A sale counts for the category its product had when it was sold. Products missing from the catalogue are the category unknown of the department unknown.',

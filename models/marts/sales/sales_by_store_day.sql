@@ -5,7 +5,6 @@ MODEL (
     lookback 2
   ),
   owner retail_analytics,
-  cron '@daily',
   grain (store_id, sold_date),
   partitioned_by (MONTH(sold_date)),
   description 'Sales of a shop on a day (UTC), one row per shop and day with at least one basket.',

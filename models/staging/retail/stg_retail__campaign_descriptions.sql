@@ -2,7 +2,6 @@ MODEL (
   name staging.stg_retail__campaign_descriptions,
   kind VIEW,
   owner retail_analytics,
-  cron '@daily',
   grain campaign_id,
   description 'Campaigns with their type and the days on which they ran, newest record per campaign.',
   audits (

@@ -2,7 +2,6 @@ MODEL (
   name staging.stg_retail__campaigns,
   kind VIEW,
   owner retail_analytics,
-  cron '@daily',
   grain (campaign_id, household_id),
   depends_on (
     staging.stg_retail__campaign_descriptions

@@ -5,7 +5,6 @@ MODEL (
     lookback 2
   ),
   owner retail_analytics,
-  cron '@daily',
   grain redemption_id,
   partitioned_by (MONTH(redeemed_on)),
   description 'Coupons that households redeemed. The source has no key: household, coupon, campaign and day together name one redemption. A household may redeem the same coupon on several days.',

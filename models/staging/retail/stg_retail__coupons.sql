@@ -2,7 +2,6 @@ MODEL (
   name staging.stg_retail__coupons,
   kind FULL,
   owner retail_analytics,
-  cron '@daily',
   grain (coupon_upc, product_id, campaign_id),
   depends_on (
     staging.stg_retail__products

@@ -2,7 +2,6 @@ MODEL (
   name staging.stg_retail__demographics,
   kind FULL,
   owner retail_analytics,
-  cron '@daily',
   grain household_id,
   description 'What is known of a household, newest record per household. Only about a third of the households have told.',
   audits (

@@ -2,7 +2,6 @@ MODEL (
   name staging.stg_retail__product_versions,
   kind FULL,
   owner retail_analytics,
-  cron '@daily',
   grain (product_id, valid_from),
   description 'Every state a product has had, with the time span in which it held, so that a sale keeps the category it was made under whenever a model is built. Records of one product with the same update time are repeats: the one landed last counts.',
   audits (

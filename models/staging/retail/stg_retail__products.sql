@@ -2,7 +2,6 @@ MODEL (
   name staging.stg_retail__products,
   kind VIEW,
   owner retail_analytics,
-  cron '@daily',
   grain product_id,
   description 'Products in their newest state.',
   audits (

@@ -5,7 +5,6 @@ MODEL (
     lookback 2
   ),
   owner retail_analytics,
-  cron '@daily',
   grain (basket_id, product_id),
   partitioned_by (MONTH(sold_at)),
   description 'Basket lines as the shops sent them, one row per product in a basket. Nothing is dropped: landing delivers each line once, so a repeat is an error that the grain audit reports. Lines of nothing paid and of no quantity are true rows (returns, free goods, coupons).',

@@ -1,0 +1,53 @@
+"""The project's models on a stock, in-memory DuckDB: no stack, no settings, no state left behind."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlmesh.core.config import (
+    Config,
+    DuckDBConnectionConfig,
+    GatewayConfig,
+    LinterConfig,
+    ModelDefaultsConfig,
+)
+from sqlmesh.core.config.format import FormatConfig
+from sqlmesh.core.console import NoopConsole, set_console
+from sqlmesh.core.context import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+
+
+def stock_context(scratch: Path) -> Context:
+    """Load the project with the catalog `lake` in memory and its cache in a folder of the test."""
+    set_console(NoopConsole())
+    return Context(
+        paths=[str(ROOT)],
+        config=Config(
+            gateways={
+                "lake": GatewayConfig(
+                    connection=DuckDBConnectionConfig(catalogs={"lake": ":memory:"}),
+                    state_connection=DuckDBConnectionConfig(),
+                )
+            },
+            default_gateway="lake",
+            model_defaults=ModelDefaultsConfig(dialect="duckdb", start="2025-01-01"),
+            format=FormatConfig(append_newline=True),
+            linter=LinterConfig(enabled=True, rules={"all"}),
+            cache_dir=str(scratch / "cache"),
+            disable_anonymized_analytics=True,
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    """Give the loaded project; read it, build nothing in it."""
+    with contextlib.closing(stock_context(tmp_path_factory.mktemp("project"))) as context:
+        yield context
