@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 _WRITES = (exp.Insert, exp.Delete, exp.Update, exp.Merge)
 _READING = re.compile(
-    r"\s*(?:--[^\n]*\n\s*)*(?:select|with|from|describe|desc|summarize|\(|values)\b?", re.IGNORECASE
+    r"\s*(?:--[^\n]*\n\s*)*(?:\(|(?:select|with|from|describe|desc|summarize|values)\b)", re.IGNORECASE
 )
 
 

@@ -92,6 +92,8 @@ class LakeTrinoConnectionConfig(ConnectionConfig):
     concurrent_tasks: int = 4
     register_comments: bool = True
     pre_ping: Literal[False] = False
+    # Else SQLMesh asks a server what kind of catalog it has.
+    catalog_type_overrides: dict[str, str] | None = {CATALOG: "iceberg"}
 
     type_: Literal["lake_trino"] = Field(alias="type", default="lake_trino")
     DIALECT: ClassVar[Literal["trino"]] = "trino"
@@ -113,10 +115,6 @@ class LakeTrinoConnectionConfig(ConnectionConfig):
         from lake.mesh.trino import open_trino  # noqa: PLC0415  see LakeConnectionConfig
 
         return lambda: open_trino(load_settings(project=project_of(self.project)).trino)
-
-    @property
-    def _extra_engine_config(self) -> dict[str, Any]:
-        return {"catalog_type_overrides": {CATALOG: "iceberg"}}
 
     def get_catalog(self) -> str:
         return CATALOG

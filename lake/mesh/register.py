@@ -28,7 +28,7 @@ def adjust(module: ModuleType) -> None:
 
     @wraps(read)
     def load_config_from_yaml(path: Path, variables: dict[str, Any] | None = None) -> dict[str, Any]:
-        return name_project(read(path, variables), Path(path).resolve().parent)
+        return name_project(read(path, variables), Path(path).absolute().parent)
 
     load_config_from_yaml.names_project = True  # type: ignore[attr-defined]  # a mark on the function
     module.load_config_from_yaml = load_config_from_yaml  # type: ignore[attr-defined]  # a module is open

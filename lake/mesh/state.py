@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lake.errors import LakeError
-from lake.mesh.errors import as_stock
+from lake.errors import UnavailableError
+from lake.mesh.errors import StockError
 from lake.postgres import open_dbapi
 from lake.settings import PostgresSettings
 
@@ -14,5 +14,5 @@ def open_state(settings: PostgresSettings) -> Any:
     """Open the state database; an error names the service and `lake up`."""
     try:
         return open_dbapi(settings)
-    except LakeError as error:
-        raise as_stock(error) from error
+    except UnavailableError as error:
+        raise StockError(f"SQLMesh's state can't be read: {error.message}", hint="lake up") from error
