@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp, parse_one
-from sqlmesh.core.macros import MacroEvaluator
+from sqlmesh.core.macros import MacroEvaluator, macro
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -27,7 +27,9 @@ def load(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    registered = macro.get_registry()
     spec.loader.exec_module(module)
+    macro.set_registry(registered)  # a project loaded later in this process finds its own
     return module
 
 
