@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -62,18 +63,35 @@ def _sweep() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def stack_project() -> Iterator[Project]:
-    """Run a stack in a temporary project, one per test process, and end its children with the session."""
-    _sweep()
+@contextmanager
+def temporary_project() -> Iterator[Project]:
+    """Make a project of this test process; whatever was started in it ends with the block."""
     folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
     project = make_project(folder)
     try:
-        start(project)
         yield project
     finally:
         stop(project)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stack_project() -> Iterator[Project]:
+    """Run a stack in a temporary project, one per test process, and end its children with the session.
+
+    Tests must leave it running; those that kill or stop services use `own_project`.
+    """
+    _sweep()
+    with temporary_project() as project:
+        start(project)
+        yield project
+
+
+@pytest.fixture(scope="module")
+def own_project() -> Iterator[Project]:
+    """Give the tests of a module a project that they may wreck; nothing runs in it yet."""
+    with temporary_project() as project:
+        yield project
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -19,6 +19,8 @@ LOG_LIMIT_BYTES = 8 * 1024 * 1024
 # Two readings of one process's start time differ when the clock was stepped in between.
 SAME_START_SECONDS = 0.5
 KILL_SECONDS = 5.0
+LEFT_BEHIND_SECONDS = 2.0
+LOOK_SECONDS = 0.02
 
 _own: dict[int, subprocess.Popen[bytes]] = {}  # so that this process reaps what it started
 
@@ -104,20 +106,23 @@ def orphans(project: Project, known: Mapping[str, Child]) -> Iterator[tuple[str,
 
 
 def end(process: psutil.Process, *, first: int = signal.SIGTERM, seconds: float = 10.0) -> bool:
-    """End a process and its descendants: `first` to its group, then KILL. True when it went by itself."""
-    family = [process, *_descendants(process)]
-    _signal_group(process, first)
-    _, alive = _wait(family, seconds)
-    if not alive:
-        return True
-    _signal_group(process, signal.SIGKILL)
-    for member in alive:
-        try:
-            member.kill()
-        except psutil.NoSuchProcess:
-            continue
-    _wait(alive, KILL_SECONDS)
-    return process not in alive
+    """End a process and its descendants; True when the process itself went within `seconds`.
+
+    1 `first` to its group. 2 What it left behind, in other sessions, gets TERM. 3 Then KILL.
+    """
+    descendants = _descendants(process)  # asked before: nobody knows them once their parent is gone
+    _signal_group(process, first)  # 1
+    went = not _wait([process], seconds)
+    if went:
+        for member in descendants:
+            _signal(member, signal.SIGTERM)  # 2
+    left = _wait(descendants, LEFT_BEHIND_SECONDS if went else 0)
+    if not went or left:
+        _signal_group(process, signal.SIGKILL)  # 3
+        for member in (process, *left):
+            _signal(member, signal.SIGKILL)
+        _wait([process, *left], KILL_SECONDS)
+    return went
 
 
 def memory_mb(process: psutil.Process) -> float:
@@ -143,18 +148,16 @@ def tail(log: Path, lines: int = 5) -> list[str]:
     return text.splitlines()[-lines:]
 
 
-def _wait(
-    processes: list[psutil.Process], seconds: float
-) -> tuple[list[psutil.Process], list[psutil.Process]]:
+def _wait(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait until all ended; return those that did not."""
     ends = time.monotonic() + seconds
     while True:
         for process in processes:
             _reap(process.pid)
-        gone, alive = psutil.wait_procs(processes, timeout=0)
-        alive = [p for p in alive if not _is_zombie(p)]
+        alive = [process for process in processes if process.is_running() and not _is_zombie(process)]
         if not alive or time.monotonic() > ends:
-            return gone, alive
-        time.sleep(0.02)
+            return alive
+        time.sleep(LOOK_SECONDS)
 
 
 def _is_zombie(process: psutil.Process) -> bool:
@@ -172,14 +175,22 @@ def _descendants(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _signal_group(process: psutil.Process, number: int) -> None:
-    """Signal the child's group when it leads one; never our own."""
+    """Signal the group that the child leads; never our own."""
     try:
-        if os.getpgid(process.pid) == process.pid:
+        if process.is_running() and os.getpgid(process.pid) == process.pid != os.getpgrp():
             os.killpg(process.pid, number)
         else:
-            process.send_signal(number)
-    except (ProcessLookupError, psutil.NoSuchProcess):
-        return
+            _signal(process, number)
+    except ProcessLookupError:
+        return  # it ended by itself
+
+
+def _signal(process: psutil.Process, number: int) -> None:
+    """Signal one process; psutil makes sure that its pid was not given to another."""
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return  # it ended by itself
 
 
 def _marks_of(process: psutil.Process) -> dict[str, str]:
