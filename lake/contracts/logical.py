@@ -177,10 +177,14 @@ def _bound(logical: str | None, value: object, at: Key) -> Number | str:
 def _pattern(value: object, at: Key) -> str:
     if not isinstance(value, str):
         raise ContractError(at, "pattern is a text")
+    import pyarrow as pa  # noqa: PLC0415  slow to import, and few contracts have patterns
+    import pyarrow.compute as pc  # noqa: PLC0415
+
     try:
-        re.compile(value)
-    except re.error as error:
-        raise ContractError(at, f"{value!r} is no regular expression: {error}") from error
+        pc.match_substring_regex(pa.scalar(""), value)
+    except pa.ArrowInvalid as error:
+        reason = str(error).splitlines()[0]
+        raise ContractError(at, f"{value!r} is no regular expression of RE2: {reason}") from error
     return value
 
 

@@ -34,6 +34,7 @@ _API = re.compile(r"v3\.\d+\.\d+\Z")
 _VERSION = re.compile(r"\d+\.\d+\.\d+\Z")
 _STREAM = re.compile(r"[a-z][a-z0-9_]*\Z")
 _OBJECT: Key = ("schema", 0)
+_CUSTOM: Key = (*_OBJECT, "customProperties")
 _TOPIC_PROPERTIES = frozenset({"format", "key", "subject", "eventTime"})
 _EXTRACT_PROPERTIES = frozenset({"source", "resource", "eventTime"})
 _UNITS = {
@@ -137,15 +138,15 @@ def _origin(
 ) -> dict[str, Any]:
     if kind is StreamKind.EXTRACT:
         if not custom.get("source") or not custom.get("resource"):
-            raise ContractError(_OBJECT, "an extract names source and resource in customProperties")
+            raise ContractError(_CUSTOM, "an extract names source and resource in customProperties")
         return {"source": str(custom["source"]), "resource": str(custom["resource"])}
     try:
         written = Format(custom.get("format", "json"))
     except ValueError as error:
-        raise ContractError(_OBJECT, f"format {custom['format']} is none of json, avro, protobuf") from error
+        raise ContractError(_CUSTOM, f"format {custom['format']} is none of json, avro, protobuf") from error
     key = str(custom.get("key", ""))
     if key and key not in {f.name for f in fields}:
-        raise ContractError(_OBJECT, f"key {key} is no property")
+        raise ContractError(_CUSTOM, f"key {key} is no property")
     topic = table.physicalName or stream
     subject = str(custom.get("subject", f"{topic}-value"))
     return {"topic": topic, "format": written, "key": key, "subject": subject}
@@ -166,10 +167,10 @@ def _event_time(custom: dict[str, Any], fields: tuple[Field, ...], kind: StreamK
     name = str(custom.get("eventTime", ""))
     if not name:
         if kind is StreamKind.TOPIC:
-            raise ContractError(_OBJECT, "a topic names its eventTime in customProperties")
+            raise ContractError(_CUSTOM, "a topic names its eventTime in customProperties")
         return ""
     if name not in {f.name for f in fields if f.type in _TIMES}:
-        raise ContractError(_OBJECT, f"eventTime {name} is no property of type date or timestamp")
+        raise ContractError(_CUSTOM, f"eventTime {name} is no property of type date or timestamp")
     return name
 
 
