@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
+
+
+class Provable(Protocol):
+    """A part of the proof."""
+
+    def violations(self) -> tuple[str, ...]:
+        """Return each sum that does not come out, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +99,8 @@ class ActivationProof:
         """Return each sum that does not come out, in words."""
         if self.wanted == self.ledger == self.destination:
             return ()
-        return (
-            f"{self.sync}: the mart wants {self.wanted:,}, the ledger has {self.ledger:,},"
-            f" the destination holds {self.destination:,}",
-        )
+        counts = f"the mart wants {self.wanted:,}, the ledger has {self.ledger:,}"
+        return (f"{self.sync}: {counts}, the destination holds {self.destination:,}",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,5 +125,5 @@ class Proof:
 
     def violations(self) -> tuple[str, ...]:
         """Return every sum that does not come out; empty means proven."""
-        parts = (*self.streams, *self.extracts, self.audits, self.activation)
+        parts: tuple[Provable, ...] = (*self.streams, *self.extracts, self.audits, self.activation)
         return tuple(line for part in parts for line in part.violations())

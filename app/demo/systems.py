@@ -97,7 +97,7 @@ class SourceSystems:
             name=name,
             argv=(*self._python(), *argv, "--port", str(port)),
             cwd=self.project.root,
-            env=inherited_environment(**env),
+            env={**env, "PYTHONUNBUFFERED": "1"},  # the same in every shell, so that it is kept
             port=port,
             url=f"http://127.0.0.1:{port}/health",
         )
