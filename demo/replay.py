@@ -131,7 +131,7 @@ def produce(
             progress(sum(ends) + written)
             if rate is not None:
                 clock.sleep(max(0.0, began + written / rate - clock.monotonic()))
-        reached = writer.finish()
+        reached = writer.flush()
     except KeyboardInterrupt:
         writer.abandon()
         raise

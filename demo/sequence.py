@@ -8,7 +8,7 @@ is needed, and none can be wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import polars as pl
@@ -51,6 +51,7 @@ class Sequence:
         rows = stream.load() if rows is None else rows
         self.source_rows = rows.height
         self._frame = _lay_out(stream, rows.with_columns(pl.col("at") + calendar.shift_seconds))
+        self._rows = _rows_of(stream, self._frame)
 
     @property
     def size(self) -> int:
@@ -60,7 +61,7 @@ class Sequence:
     @property
     def sizes(self) -> tuple[int, ...]:
         """Number of records of each partition."""
-        return self._count(self._frame)
+        return tuple(len(rows) for rows in self._rows)
 
     def planted(self) -> tuple[PlantedRecord, ...]:
         """Return where each flaw stands, in the order of production."""
@@ -72,7 +73,8 @@ class Sequence:
 
     def due(self, now_seconds: int) -> tuple[int, ...]:
         """Return how many records of each partition are due at a time (seconds since 1970)."""
-        return self._count(self._frame.head(self._due_rows(now_seconds)))
+        end = self._due_rows(now_seconds)
+        return tuple(int(rows.search_sorted(end, side="left")) for rows in self._rows)
 
     def next_due(self, now_seconds: int) -> int | None:
         """Return when the first event after a time is due, in seconds since 1970; None when none is."""
@@ -85,24 +87,25 @@ class Sequence:
             self._frame.filter((pl.col("partition") == partition) & (pl.col("place") == place))
         )
 
-    def batches(self, start: Iterable[int], now_seconds: int, *, rows: int = 20_000) -> Iterator[Batch]:
+    def batches(self, start: tuple[int, ...], now_seconds: int, *, rows: int = 20_000) -> Iterator[Batch]:
         """Yield what is due and not yet in the log, at most `rows` records at a time.
 
         `start` is the number of records already in each partition.
         """
-        starts = pl.Series(list(start), dtype=pl.UInt32)
-        for first in range(0, end := self._due_rows(now_seconds), rows):
-            part = self._frame.slice(first, min(rows, end - first))
+        starts = pl.Series(start, dtype=pl.UInt32)
+        first = min(
+            (own[place] for own, place in zip(self._rows, start, strict=True) if place < len(own)),
+            default=self.size,
+        )
+        end = self._due_rows(now_seconds)
+        for row in range(first, end, rows):
+            part = self._frame.slice(row, min(rows, end - row))
             fresh = part.filter(pl.col("place") >= starts.gather(part["partition"]))
             if fresh.height:
                 yield self._encode(fresh)
 
     def _due_rows(self, now_seconds: int) -> int:
         return int(self._frame["at"].search_sorted(now_seconds, side="right"))
-
-    def _count(self, frame: pl.DataFrame) -> tuple[int, ...]:
-        counts = dict(frame.group_by("partition").len().iter_rows())
-        return tuple(counts.get(number, 0) for number in range(self.stream.partitions))
 
     def _encode(self, frame: pl.DataFrame) -> Batch:
         columns = frame.select(
@@ -139,7 +142,7 @@ def _lay_out(stream: Stream, rows: pl.DataFrame) -> pl.DataFrame:
 
 def _plant(stream: Stream, rows: pl.DataFrame) -> pl.DataFrame:
     """Put a copy of each flaw's host before it, marked with the flaw's index."""
-    numbers = [rows["partition"].eq(number).arg_true() for number in range(stream.partitions)]
+    numbers = _rows_of(stream, rows)
     hosts = sorted(
         (numbers[flaw.partition][flaw.before], index)
         for index, flaw in enumerate(stream.flaws)
@@ -151,3 +154,8 @@ def _plant(stream: Stream, rows: pl.DataFrame) -> pl.DataFrame:
         pieces += [rows.slice(done, host - done), copy]
         done = host
     return pl.concat([*pieces, rows.slice(done)])
+
+
+def _rows_of(stream: Stream, frame: pl.DataFrame) -> list[pl.Series]:
+    """Return the row numbers of each partition, in order."""
+    return [frame["partition"].eq(number).arg_true() for number in range(stream.partitions)]

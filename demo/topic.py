@@ -135,7 +135,7 @@ class Topic:
 class Writer:
     """Append records of one topic, each once and in order; say so when the log grows by another hand.
 
-    `ends` are the partitions' ends before the first record. Close with `finish`.
+    `ends` are the partitions' ends before the first record. Call `flush` before you rely on what was written.
     """
 
     def __init__(self, topic: Topic, ends: Sequence[int]) -> None:
@@ -162,7 +162,7 @@ class Writer:
         self._producer.poll(0)
         self._check()
 
-    def finish(self) -> tuple[int, ...]:
+    def flush(self) -> tuple[int, ...]:
         """Wait until everything is acknowledged; returns the ends that this writer has reached."""
         left = self._producer.flush(PRODUCING["delivery.timeout.ms"] / 1000 + 5)  # type: ignore[operator]
         self._check()

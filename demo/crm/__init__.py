@@ -1,0 +1,1 @@
+"""The marketing department's CRM: contacts with properties, written in batches."""

@@ -1,0 +1,1 @@
+"""The head office's API: products, demographics, campaigns, coupons, campaign descriptions."""
