@@ -1,0 +1,148 @@
+"""Many JSON records to Arrow columns at once: the fast path.
+
+It must accept nothing that the slow path refuses, and give the same values; what it refuses the slow
+path decides. `tests/property` holds it to that. Arrow's JSON reader is stricter than others (3.7 and
+"5" are no integers, decimals come from their text, a repeated member is an error), but on its own it
+takes NaN, times without zone, decimals beyond the precision and invalid UTF-8 outside of columns, and
+a literal `null` crashes it. So suspicious payloads are kept away from it and its answer is checked.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
+
+from ingest.codec.values import TIMESTAMP, ZONE
+from lake.catalog import arrow_type
+from lake.types import Decimal, Field, Primitive
+
+_FAST = {
+    Primitive.BOOLEAN,
+    Primitive.INT,
+    Primitive.LONG,
+    Primitive.DOUBLE,
+    Primitive.STRING,
+    Primitive.DATE,
+    Primitive.TIMESTAMP,
+    Primitive.TIMESTAMPTZ,
+}
+_AS_TEXT = {Primitive.DATE, Primitive.TIMESTAMP, Primitive.TIMESTAMPTZ}
+_MOST_BRACKETS = 200
+_SMALLEST_BLOCK = 1 << 16
+_YEAR_1 = -62_135_596_800_000_000  # microseconds of 0001-01-01T00:00:00Z
+_YEAR_9999_END = 253_402_300_799_999_999
+_DAY_1 = -719_162
+_FORMS = {
+    # column type: length of its usual form, last character of it, pattern of all its forms
+    Primitive.DATE: (10, "", r"^\d{4}-\d{2}-\d{2}$"),
+    Primitive.TIMESTAMPTZ: (20, "Z", rf"^{TIMESTAMP}{ZONE}$"),
+    Primitive.TIMESTAMP: (19, "", rf"^{TIMESTAMP}$"),
+}
+
+
+class FastDecoder:
+    """Decode blocks of payloads for one list of fields."""
+
+    def __init__(self, fields: tuple[Field, ...]) -> None:
+        self._fields = fields
+        self.usable = all(isinstance(f.type, Decimal) or f.type in _FAST for f in fields)
+        self._schema = pa.schema(
+            [pa.field(f.name, pa.string() if f.type in _AS_TEXT else arrow_type(f.type)) for f in fields]
+        )
+        self._parse = pj.ParseOptions(explicit_schema=self._schema, unexpected_field_behavior="ignore")
+
+    def decode(self, blob: bytes, count: int) -> pa.Table | None:
+        """Return the rows of `count` plain payloads joined by newlines, in their order.
+
+        None when at least one of them needs the slow path.
+        """
+        if not blob.isascii() and not _is_utf8(blob):
+            return None
+        options = pj.ReadOptions(use_threads=False, block_size=max(len(blob) + 1, _SMALLEST_BLOCK))
+        try:
+            table = pj.read_json(pa.BufferReader(blob), read_options=options, parse_options=self._parse)
+            if table.num_rows != count:
+                return None
+            columns = [self._finish(table.column(f.name), f) for f in self._fields]
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return None
+        kept = [c for c in columns if c is not None]
+        return pa.table(kept, names=self._schema.names) if len(kept) == len(columns) else None
+
+    @staticmethod
+    def _finish(column: pa.ChunkedArray, field: Field) -> pa.ChunkedArray | None:
+        """Check what Arrow's reader leaves open; None when a value needs the slow path."""
+        if isinstance(field.type, Decimal):
+            return column if _decimals_fit(column, field.type) else None
+        if field.type is Primitive.DOUBLE:
+            return column if pc.all(pc.is_finite(column)).as_py() is not False else None
+        if field.type in _AS_TEXT:
+            assert isinstance(field.type, Primitive)
+            return _times(column, field.type)
+        return column
+
+
+def are_all_plain(blob: bytes, count: int) -> bool:
+    """Tell from `count` payloads joined by newlines that each is plain; False means "look at each".
+
+    With no newline but the joints, every joint between two braces shows how a payload ends and begins.
+    """
+    return (
+        blob.count(b"\n") == count - 1
+        and blob.count(b"}\n{") == count - 1
+        and blob.startswith(b"{")
+        and blob.endswith(b"}")
+        and b"NaN" not in blob
+        and b"Inf" not in blob
+        and blob.count(b"{") + blob.count(b"[") <= count + _MOST_BRACKETS - 1
+    )
+
+
+def is_plain(payload: bytes | None) -> bool:
+    """Tell whether a payload may go to Arrow's reader.
+
+    It starts and ends with a brace, so that payloads can't merge or split when they are joined: a `}`
+    before a newline and a `{` after it inside of one value is never valid JSON. It has no literal that
+    only some parsers know, and is not nested deeper than both paths can follow.
+    """
+    return (
+        payload is not None
+        and payload[:1] == b"{"
+        and payload[-1:] == b"}"
+        and b"NaN" not in payload
+        and b"Inf" not in payload
+        and payload.count(b"{") + payload.count(b"[") <= _MOST_BRACKETS
+    )
+
+
+def _is_utf8(blob: bytes) -> bool:
+    try:
+        pa.array([blob], pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _decimals_fit(column: pa.ChunkedArray, kind: Decimal) -> bool:
+    bounds = pc.min_max(column).as_py()
+    limit = 10 ** (kind.precision - kind.scale)
+    return bounds["min"] is None or (bounds["min"] > -limit and bounds["max"] < limit)
+
+
+def _times(column: pa.ChunkedArray, kind: Primitive) -> pa.ChunkedArray | None:
+    length, last, pattern = _FORMS[kind]
+    lengths = pc.min_max(pc.binary_length(column)).as_py()
+    if lengths["min"] is None:
+        return column.cast(arrow_type(kind))
+    usual = lengths["min"] == lengths["max"] == length
+    if usual and last:
+        usual = pc.all(pc.ends_with(column, last)).as_py()
+    if not usual and not pc.all(pc.match_substring_regex(column, pattern)).as_py():
+        return None
+    times = column.cast(arrow_type(kind))
+    bounds = pc.min_max(times.cast(pa.int32() if kind is Primitive.DATE else pa.int64())).as_py()
+    low, high = (_DAY_1, None) if kind is Primitive.DATE else (_YEAR_1, _YEAR_9999_END)
+    if bounds["min"] < low or (high is not None and bounds["max"] > high):
+        return None
+    return times

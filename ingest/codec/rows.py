@@ -1,0 +1,99 @@
+"""One JSON record to one row: the slow path, which decides whenever the fast one is not sure."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, Never
+
+from ingest.codec.values import Failure, FloatText, JsonObject, convert_members
+from lake.types import Field
+
+EMPTY = "empty"
+JSON = "json"
+
+# One digit more can't be a finite double; it also keeps int() away from texts of megabytes.
+_MOST_DIGITS = 309
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A decoded record; with failures, `values` holds what could be read."""
+
+    values: dict[str, Any]
+    failures: tuple[Failure, ...] = ()
+
+
+class _InvalidError(ValueError):
+    """A document that is no JSON, for a reason that json itself doesn't check."""
+
+
+def decode_row(payload: bytes | None, fields: tuple[Field, ...]) -> Row:
+    """Read one record; never raises."""
+    if payload is None or not payload.strip():
+        return _refused(EMPTY, "the record has no value")
+    try:
+        document = _parse(payload)
+    except UnicodeDecodeError as error:
+        return _refused(JSON, f"no UTF-8 at byte {error.start}")
+    except json.JSONDecodeError as error:
+        return _refused(JSON, f"{error.msg} at character {error.pos}")
+    except _InvalidError as error:
+        return _refused(JSON, str(error))
+    except RecursionError:
+        return _refused(JSON, "nested too deeply")
+    if not isinstance(document, JsonObject):
+        return _refused(JSON, "the record is no object")
+    failures: list[Failure] = []
+    return Row(values=convert_members(document, fields, "", failures), failures=tuple(failures))
+
+
+def _refused(rule: str, message: str) -> Row:
+    return Row(values={}, failures=(Failure(rule=rule, path="", message=message),))
+
+
+def _parse(payload: bytes) -> Any:
+    text = payload.decode("utf-8")
+    document = json.loads(
+        text,
+        object_pairs_hook=JsonObject,
+        parse_int=_integer,
+        parse_float=_float,
+        parse_constant=_constant,
+    )
+    if "\\u" in text:
+        _refuse_surrogates(document)
+    return document
+
+
+def _integer(text: str) -> int:
+    if len(text) > _MOST_DIGITS and not math.isfinite(float(text)):
+        raise _InvalidError("a number is too large")
+    return int(text)
+
+
+def _float(text: str) -> FloatText:
+    if not math.isfinite(float(text)):
+        raise _InvalidError("a number is too large")
+    return FloatText(text)
+
+
+def _constant(text: str) -> Never:
+    raise _InvalidError(f"{text} is no JSON")
+
+
+def _refuse_surrogates(value: Any) -> None:
+    """Refuse half of a surrogate pair anywhere, also in members that nobody asked for."""
+    if isinstance(value, str):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise _InvalidError("a string holds half of a surrogate pair") from None
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            _refuse_surrogates(name)
+            _refuse_surrogates(item)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_surrogates(item)
