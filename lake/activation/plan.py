@@ -1,0 +1,88 @@
+"""Decide what to send: the mart against the ledger, frozen with a digest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import uuid4
+
+from lake.activation.definition import Sync
+from lake.activation.diff import diff
+from lake.activation.guards import tripped
+from lake.activation.identity import plan_digest
+from lake.activation.mart import Mart
+from lake.clock import Clock
+from lake.control.activation import SyncStore
+from lake.control.activation_values import Change, Operation, PlanState, StoredPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCounts:
+    """How many records a plan touches; `updates_by_field` counts a record once per differing field."""
+
+    creates: int
+    updates: int
+    deletes: int
+    updates_by_field: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        return self.creates + self.updates + self.deletes
+
+
+def count(changes: tuple[Change, ...]) -> PlanCounts:
+    """Count changes by operation and updates by field."""
+    operations = Counter(c.operation for c in changes)
+    fields = Counter(f for c in changes if c.operation is Operation.UPDATE for f in c.fields)
+    return PlanCounts(
+        creates=operations[Operation.CREATE],
+        updates=operations[Operation.UPDATE],
+        deletes=operations[Operation.DELETE],
+        updates_by_field=dict(sorted(fields.items())),
+    )
+
+
+def make_plan(sync: Sync, *, mart: Mart, store: SyncStore, clock: Clock) -> StoredPlan:
+    """Compare mart and ledger as they are now; writes nothing, sends nothing."""
+    # The version is read first: a ledger that moves while we read then counts as moved, never as seen.
+    version = store.ledger_version()
+    ledger = store.ledger()
+    state = mart.read(sync)
+    changes = diff(state.records, ledger)
+    live = sum(entry.payload is not None for entry in ledger.values())
+    return StoredPlan(
+        plan_id=uuid4(),
+        sync=sync.name,
+        digest=plan_digest(sync.name, sync.mapping, changes),
+        mapping=sync.mapping,
+        snapshots=state.snapshots,
+        mart_rows=len(state.records),
+        ledger_version=version,
+        ledger_rows=live,
+        in_doubt=len(store.in_doubt()),
+        guards=tripped(sync.guards, changes, mart_rows=len(state.records), ledger_rows=live),
+        created_at=clock.now(),
+        state=PlanState.OPEN,
+        changes=changes,
+    )
+
+
+def outstanding(plan: StoredPlan, accepted: frozenset[str]) -> StoredPlan:
+    """Return what is left of a plan of which `accepted` keys were delivered, with the digest of the rest."""
+    changes = tuple(c for c in plan.changes if c.key not in accepted)
+    return StoredPlan(
+        plan_id=plan.plan_id,
+        sync=plan.sync,
+        digest=plan_digest(plan.sync, plan.mapping, changes),
+        mapping=plan.mapping,
+        snapshots=plan.snapshots,
+        mart_rows=plan.mart_rows,
+        ledger_version=plan.ledger_version + len(accepted),
+        ledger_rows=plan.ledger_rows,
+        in_doubt=plan.in_doubt,
+        guards=plan.guards,
+        created_at=plan.created_at,
+        state=plan.state,
+        changes=changes,
+    )
