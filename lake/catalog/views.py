@@ -66,6 +66,13 @@ def list_views(catalog: LakeCatalog, schema: str) -> tuple[TableName, ...]:
     return tuple(sorted(TableName(schema=schema, name=identifier[-1]) for identifier in found))
 
 
+def list_schemas(catalog: LakeCatalog) -> tuple[str, ...]:
+    """Return the top-level namespaces by name."""
+    with mapped("list the schemas"):
+        found = catalog.list_namespaces()
+    return tuple(sorted(identifier[0] for identifier in found))
+
+
 def put_view(catalog: LakeCatalog, spec: ViewSpec) -> ViewState:
     """Create the view or replace it in place; idempotent, an equal view is left alone.
 

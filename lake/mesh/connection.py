@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from sqlmesh.core.config.connection import ConnectionConfig
-from sqlmesh.core.engine_adapter import EngineAdapter
+from sqlmesh.core.engine_adapter.base import EngineAdapter
 
 from lake.settings import Project, find_project, load_settings
 
@@ -53,7 +53,8 @@ class LakeConnectionConfig(ConnectionConfig):
 
     @property
     def _connection_factory(self) -> Callable[[], Any]:
-        return self._runtime().open_connection
+        factory: Callable[[], Any] = self._runtime().open_connection
+        return factory
 
     def get_catalog(self) -> str:
         return CATALOG
@@ -93,7 +94,7 @@ class LakeTrinoConnectionConfig(ConnectionConfig):
     register_comments: bool = True
     pre_ping: Literal[False] = False
     # Else SQLMesh asks a server what kind of catalog it has.
-    catalog_type_overrides: dict[str, str] | None = {CATALOG: "iceberg"}
+    catalog_type_overrides: dict[str, str] | None = Field(default={CATALOG: "iceberg"})
 
     type_: Literal["lake_trino"] = Field(alias="type", default="lake_trino")
     DIALECT: ClassVar[Literal["trino"]] = "trino"
@@ -106,7 +107,7 @@ class LakeTrinoConnectionConfig(ConnectionConfig):
 
     @property
     def _engine_adapter(self) -> type[EngineAdapter]:
-        from sqlmesh.core.engine_adapter import TrinoEngineAdapter  # noqa: PLC0415  see LakeConnectionConfig
+        from sqlmesh.core.engine_adapter.trino import TrinoEngineAdapter  # noqa: PLC0415  see LakeConnectionConfig
 
         return TrinoEngineAdapter
 
@@ -143,7 +144,7 @@ class LakeStateConnectionConfig(ConnectionConfig):
 
     @property
     def _engine_adapter(self) -> type[EngineAdapter]:
-        from sqlmesh.core.engine_adapter import PostgresEngineAdapter  # noqa: PLC0415  see LakeConnectionConfig
+        from sqlmesh.core.engine_adapter.postgres import PostgresEngineAdapter  # noqa: PLC0415  see LakeConnectionConfig
 
         return PostgresEngineAdapter
 

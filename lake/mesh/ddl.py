@@ -31,7 +31,7 @@ _WIDER = {
     _T.ENUM: "VARCHAR",
 }
 _ABSENT = {_T.INTERVAL, _T.UNKNOWN, _T.NULL, _T.UNION, _T.BIT, _T.TIMETZ}
-_UNITS = {exp.Year: "year", exp.Month: "month", exp.Day: "day", exp.Hour: "hour"}
+_UNITS: dict[type[exp.Expr], str] = {exp.Year: "year", exp.Month: "month", exp.Day: "day", exp.Hour: "hour"}
 _TIMES = (_T.DATE, _T.TIMESTAMP, _T.TIMESTAMPTZ, _T.TIMESTAMPNTZ, _T.DATETIME)
 # Applied to every table; what a model says in physical_properties wins.
 _PROPERTIES = {

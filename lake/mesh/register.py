@@ -9,7 +9,7 @@ from typing import Any
 
 from lake.mesh import connection
 
-TYPES = {
+TYPES: dict[str, Any] = {
     "lake": connection.LakeConnectionConfig,
     "lake_trino": connection.LakeTrinoConnectionConfig,
     "lake_state": connection.LakeStateConnectionConfig,

@@ -21,6 +21,8 @@ DIALECT = "duckdb"
 # What a view may be written in when it has no duckdb text, best first.
 _FALLBACKS = ("trino", "spark")
 _WRITES = (exp.Insert, exp.Delete, exp.Update, exp.Merge, exp.Create, exp.Drop, exp.Alter)
+# Schemas that every DuckDB database has, and names of databases that read like a schema.
+_SYSTEM = frozenset({"information_schema", "pg_catalog", "main", "memory", "temp", "system"})
 # What stands beside a table's name and belongs to its place in the query, not to the name.
 _KEPT = ("pivots", "joins", "laterals", "sample", "hints")
 
@@ -38,13 +40,11 @@ Find = Callable[[TableName], ViewText | None]
 def inline_views(statement: exp.Expr, find: Find) -> exp.Expr:
     """Return the statement with every view that it reads replaced by the view's query.
 
-    The argument stays as it is; without a view the argument itself comes back. Targets of writes are
-    left alone. Names are compared as DuckDB does, without regard to case.
+    The argument stays as it is. Targets of writes are left alone. Names are compared as DuckDB does,
+    without regard to case, and `schema.table` comes back as `lake.schema.table`.
     Raises ConfigurationError for views that refer to each other in a circle or can't be parsed,
     BadInputError for time travel on a view that is more than a selection of columns of one table.
     """
-    if not any(_wanted(table, find) for table in _reads(statement)):
-        return statement
     return _inline(statement.copy(), find, ())
 
 
@@ -58,6 +58,8 @@ def table_name(table: exp.Table) -> TableName | None:
     if not isinstance(table.this, exp.Identifier) or not table.db:
         return None
     if (table.catalog or CATALOG).lower() != CATALOG:
+        return None
+    if not table.catalog and table.db.lower() in _SYSTEM:
         return None
     try:
         return TableName(schema=table.db.lower(), name=table.name.lower())
@@ -84,10 +86,13 @@ def parse_view(name: TableName, view: ViewText) -> exp.Query:
 
 def _inline(tree: exp.Expr, find: Find, path: tuple[TableName, ...]) -> exp.Expr:
     for table in list(_reads(tree)):
-        found = _wanted(table, find)
-        if found is None:
+        name = table_name(table)
+        if name is None:
             continue
-        name, view = found
+        view = find(name)
+        if view is None:
+            table.set("catalog", exp.to_identifier(CATALOG))
+            continue
         if name in path:
             circle = " -> ".join(str(part) for part in (*path[path.index(name) :], name))
             raise ConfigurationError(f"views refer to each other in a circle: {circle}")
@@ -101,12 +106,6 @@ def _inline(tree: exp.Expr, find: Find, path: tuple[TableName, ...]) -> exp.Expr
         _unqualify_columns(table)
         table.replace(_subquery(table, inner))
     return tree
-
-
-def _wanted(table: exp.Table, find: Find) -> tuple[TableName, ViewText] | None:
-    name = table_name(table)
-    view = find(name) if name is not None else None
-    return (name, view) if name is not None and view is not None else None
 
 
 def _reads(tree: exp.Expr) -> Iterator[exp.Table]:
@@ -134,7 +133,6 @@ def _qualify(query: exp.Query, schema: str) -> None:
     for table in list(query.find_all(exp.Table)):
         if isinstance(table.this, exp.Identifier) and not table.db and not _is_cte(table):
             table.set("db", exp.to_identifier(schema, quoted=True))
-            table.set("catalog", exp.to_identifier(CATALOG, quoted=True))
 
 
 def _is_cte(table: exp.Table) -> bool:

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from lake.catalog.open import LakeCatalog, open_catalog
-from lake.catalog.views import list_views, load_view
 from lake.control import migrate
 from lake.errors import LakeError
 from lake.mesh.engine import open_engine
 from lake.mesh.errors import as_stock
 from lake.mesh.history import History
-from lake.mesh.resolve import ViewText
 from lake.settings import PostgresSettings, Project, Settings, load_settings
 from lake.types import TableName
 
@@ -82,25 +80,3 @@ class Runtime:
             return open_engine(self.settings)
         except LakeError as error:
             raise as_stock(error) from error
-
-
-class CatalogViews:
-    """Find views for one statement: asked anew for each, so that a promotion shows at once."""
-
-    def __init__(self, catalog: LakeCatalog) -> None:
-        self._catalog = catalog
-        self._names: dict[str, frozenset[TableName]] = {}
-        self._texts: dict[TableName, ViewText | None] = {}
-
-    def __call__(self, name: TableName) -> ViewText | None:
-        if name not in self._texts:
-            self._texts[name] = self._load(name)
-        return self._texts[name]
-
-    def _load(self, name: TableName) -> ViewText | None:
-        if name.schema not in self._names:
-            self._names[name.schema] = frozenset(list_views(self._catalog, name.schema))
-        if name not in self._names[name.schema]:
-            return None
-        view = load_view(self._catalog, name)
-        return ViewText(sql=view.sql) if view is not None else None

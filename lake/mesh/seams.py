@@ -1,8 +1,8 @@
 """The places where lakemesh takes part in stock SQLMesh; nothing else of SQLMesh is changed.
 
-    Scheduler.evaluate              one interval of one model   -> an audited publish, an evaluation record
-    SnapshotEvaluator.audit         its audits                  -> commit or roll back, audit records, evidence
-    Scheduler.run_merged_intervals  one pass over an environment -> a run record
+    Scheduler.evaluate              one interval of one model   -> an audited publish, a record
+    SnapshotEvaluator.audit         its audits                  -> commit or roll back, records
+    Scheduler.run_merged_intervals  one pass over an environment  -> a run record
     BuiltInPlanEvaluator.evaluate   one applied plan             -> a plan record
 
 Stock SQLMesh publishes before it looks at the audits' results, on every engine; the first two close

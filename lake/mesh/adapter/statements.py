@@ -1,0 +1,126 @@
+"""Run statements: views inlined, writes joined to the open publish, errors as messages."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import duckdb
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlmesh.core.engine_adapter.duckdb import DuckDBEngineAdapter
+from typing_extensions import override
+
+from lake.errors import LakeError
+from lake.mesh.engine import CATALOG, engine_error
+from lake.mesh.errors import StockError, as_stock
+from lake.mesh.lookup import CatalogViews
+from lake.mesh.resolve import inline_views, table_name
+from lake.mesh.runtime import Runtime
+from lake.types import TableName
+
+_WRITES = (exp.Insert, exp.Delete, exp.Update, exp.Merge)
+_READING = re.compile(
+    r"\s*(?:--[^\n]*\n\s*)*(?:\(|(?:select|with|from|describe|desc|summarize|values)\b)", re.IGNORECASE
+)
+
+
+class StatementAdapter(DuckDBEngineAdapter):
+    """DuckDB's adapter on one catalog whose views DuckDB can't see."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """What all clones of this adapter share."""
+        runtime: Runtime = self._extra_config["runtime"]
+        return runtime
+
+    @override
+    def get_current_catalog(self) -> str:
+        return CATALOG
+
+    @override
+    def set_current_catalog(self, catalog: str) -> None:
+        if catalog != CATALOG:
+            raise StockError(f"there is one catalog, {CATALOG}; {catalog} is none")
+
+    @override
+    def execute(
+        self,
+        expressions: Any,
+        ignore_unsupported_errors: bool = False,
+        quote_identifiers: bool = True,
+        track_rows_processed: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Run statements with the views inlined; a write to a lake table joins the open publish."""
+        statements = expressions if isinstance(expressions, list | tuple) else [expressions]
+        for statement in statements:
+            prepared = self._prepared(statement)
+            if isinstance(prepared, _WRITES):
+                self._join_publish(prepared)
+            super().execute(
+                prepared,
+                ignore_unsupported_errors=ignore_unsupported_errors,
+                quote_identifiers=quote_identifiers,
+                **kwargs,
+            )
+            if isinstance(prepared, exp.Insert | exp.Merge):
+                self._count()
+
+    def resolve(self, statement: exp.Expr) -> exp.Expr:
+        """Return a statement with the catalog's views inlined, as of now."""
+        try:
+            return inline_views(statement, CatalogViews(self.runtime.catalog))
+        except LakeError as error:
+            raise as_stock(error) from error
+
+    def lake_name(self, name: Any) -> TableName:
+        """Return the name of a table or view of the lake; refuses what the catalogs can't hold."""
+        found = table_name(exp.to_table(name))
+        if found is None:
+            raise StockError(
+                f"{exp.to_table(name).sql(dialect=self.dialect)} is no name of the lake",
+                hint="use a-z, 0-9 and _ in names of models, schemas and environments",
+            )
+        return found
+
+    def _prepared(self, statement: exp.Expr | str) -> exp.Expr | str:
+        if isinstance(statement, str):
+            parsed = _parsed(statement)
+            return statement if parsed is None or (resolved := self.resolve(parsed)) == parsed else resolved
+        if isinstance(statement, exp.Drop | exp.Alter | exp.Use):
+            return statement
+        return self.resolve(statement)
+
+    @override
+    def _execute(self, sql: str, track_rows_processed: bool = False, **kwargs: Any) -> None:
+        try:
+            self.cursor.execute(sql, **kwargs)
+        except duckdb.Error as error:
+            raise as_stock(engine_error(self.runtime.settings, "run a statement", error)) from error
+
+    def _count(self) -> None:
+        """Hand on the number of rows, with which DuckDB answers a write."""
+        row = self.cursor.fetchone()
+        if row is None or not isinstance(row[0], int):
+            return
+        self._record_execution_stats("", row[0])
+        if (publication := self.runtime.publication) is not None:
+            publication.rows += row[0]
+
+    def _join_publish(self, write: exp.Expr) -> None:
+        target = write.find(exp.Table)
+        name = table_name(target) if target is not None else None
+        if name is not None and (publication := self.runtime.publication) is not None:
+            publication.begin(self.cursor, name)
+
+
+def _parsed(sql: str) -> exp.Expr | None:
+    """Parse a statement that may read views; None for what only DuckDB itself can judge."""
+    if not _READING.match(sql):
+        return None
+    try:
+        return sqlglot.parse_one(sql, dialect="duckdb")
+    except SqlglotError:
+        return None
