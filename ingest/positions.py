@@ -1,0 +1,114 @@
+"""Positions: up to where a table holds a partition, kept in the table's own properties (design §4, step 1).
+
+A landing commit sets `ingest.position.<cluster>/<topic id>/<partition>` to the next offset, the id of the
+snapshot that it adds and that snapshot's sequence number, in the same commit as the rows. So the rows and
+the position can't disagree, an expired snapshot takes no position with it, and a rollback of main shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lake.catalog import NewSnapshot, TableState
+from lake.errors import HistoryError
+from lake.types import Offset, Partition, SnapshotId
+
+PREFIX = "ingest.position."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """The next offset to land, and the landing snapshot up to which that is true."""
+
+    offset: Offset
+    snapshot: SnapshotId
+    sequence: int
+
+
+def property_key(cluster: str, topic_id: str, partition: Partition) -> str:
+    return f"{PREFIX}{cluster}/{topic_id}/{partition}"
+
+
+def to_properties(
+    cluster: str, topic_id: str, offsets: Mapping[Partition, Offset], snapshot: NewSnapshot
+) -> dict[str, str]:
+    """Return the properties of a commit that takes the partitions to `offsets`."""
+    return {
+        property_key(cluster, topic_id, partition): json.dumps(
+            {"offset": offset, "snapshot": snapshot.id, "sequence": snapshot.sequence}
+        )
+        for partition, offset in offsets.items()
+    }
+
+
+def read_positions(state: TableState, *, cluster: str, topic_id: str) -> dict[Partition, Position]:
+    """Return the positions of one topic; raises HistoryError when they are of another topic.
+
+    A topic that was made anew under the same name has another id, and its offsets mean other records.
+    """
+    own: dict[Partition, Position] = {}
+    for key, text in state.properties.items():
+        if not key.startswith(f"{PREFIX}{cluster}/"):
+            continue
+        _, found_id, partition = key.rsplit("/", 2)
+        if found_id != topic_id:
+            raise HistoryError(
+                f"{state.name} was landed from topic id {found_id}; the topic of that name is {topic_id} now",
+                hint=f"the topic was made anew: rename or drop {state.name} and its quarantine to land it",
+            )
+        own[Partition(int(partition))] = _parse(state, key, text)
+    return own
+
+
+def _parse(state: TableState, key: str, text: str) -> Position:
+    try:
+        found = json.loads(text)
+        return Position(
+            offset=Offset(int(found["offset"])),
+            snapshot=SnapshotId(int(found["snapshot"])),
+            sequence=int(found["sequence"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise HistoryError(
+            f"{state.name}: property {key} is damaged: {text!r}",
+            hint="restore it from an older metadata file",
+        ) from error
+
+
+def check_history(state: TableState, partition: Partition, position: Position) -> None:
+    """Raise HistoryError unless main descends from the snapshot that set the position.
+
+    Expired snapshots are no proof of a rollback: the chain may begin after that snapshot, which the
+    sequence numbers tell.
+    """
+    if any(ancestor.id == position.snapshot for ancestor in state.ancestry):
+        return
+    if state.truncated and state.ancestry and state.ancestry[-1].sequence > position.sequence:
+        return
+    raise HistoryError(
+        f"{state.name} says that partition {partition} has landed up to offset {position.offset} in snapshot"
+        f" {position.snapshot}, which is no ancestor of main ({state.main}): somebody rolled the table back",
+        hint="set main to that snapshot again, or reset the positions together with the rollback",
+    )
+
+
+def check_log(
+    topic: str, partition: Partition, position: Position | None, *, start: Offset | None, end: Offset | None
+) -> None:
+    """Raise HistoryError when the log no longer holds the position; None means "not known yet"."""
+    if position is None:
+        return
+    where = f"{topic}/{partition}"
+    if end is not None and position.offset > end:
+        raise HistoryError(
+            f"{where} ends at offset {end}, but landing stands at {position.offset}: the log was cut or replaced",
+            hint="lake ingest status; find out what happened to the topic before anything is landed again",
+        )
+    if start is not None and position.offset < start:
+        raise HistoryError(
+            f"{where} starts at offset {start}, but landing stands at {position.offset}:"
+            f" {start - position.offset} records are gone",
+            hint="lake ingest status; lengthen the topic's retention",
+        )
