@@ -26,7 +26,8 @@ NEWEST = FIRST + dt.timedelta(days=DAYS - 1)
 SHIFTED = f"INTERVAL {SHIFT.days} DAYS"
 COLUMNS = {
     "transactions": f"""household_id, store_id, basket_id, product_id, quantity,
-        round(sales_value, 2) AS sales_value, round(retail_disc, 2) AS retail_disc, round(coupon_disc, 2) AS coupon_disc,
+        round(sales_value, 2) AS sales_value, round(retail_disc, 2) AS retail_disc,
+        round(coupon_disc, 2) AS coupon_disc,
         round(coupon_match_disc, 2) AS coupon_match_disc, week,
         (transaction_timestamp + {SHIFTED}) AT TIME ZONE 'UTC' AS transaction_timestamp""",
     "coupon_redemptions": f"""household_id, coupon_upc, campaign_id,
