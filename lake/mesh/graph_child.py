@@ -1,0 +1,74 @@
+"""Print a project's graph as JSON: `python -m lake.mesh.graph_child FOLDER`, for `lake.mesh.graph`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from sqlglot import exp
+from sqlmesh import Context
+from sqlmesh.core.console import NoopConsole, set_console
+from sqlmesh.core.model import Model
+
+from lake.mesh.graph import Column, Edge, Graph, Node, to_json
+
+
+def build_graph(root: Path) -> Graph:
+    """Load the project with SQLMesh and return its models and edges, by name."""
+    context = Context(paths=[str(root)])
+    models = sorted(context.models.values(), key=lambda model: _name(model.fqn))
+    known = {model.fqn for model in models}
+    loose = sorted({parent for model in models for parent in model.depends_on or ()} - known)
+    edges = sorted(
+        Edge(source=_name(parent), reader=_name(model.fqn))
+        for model in models
+        for parent in model.depends_on or ()
+    )
+    nodes = [_node(model, root) for model in models] + [_unknown(_name(parent)) for parent in loose]
+    return Graph(nodes=tuple(nodes), edges=tuple(edges))
+
+
+def _node(model: Model, root: Path) -> Node:
+    path = Path(model._path).absolute() if model._path else None  # noqa: SLF001  SQLMesh shows it no other way
+    comments = model.column_descriptions or {}
+    return Node(
+        name=_name(model.fqn),
+        kind=str(model.kind.name.value),
+        owner=model.owner or "",
+        description=model.description or "",
+        path=str(path.relative_to(root)) if path and path.is_relative_to(root) else "",
+        gateway=model.gateway or "",
+        cron=str(model.cron),
+        grain=tuple(column.sql("duckdb") for grain in model.grains for column in grain.find_all(exp.Column)),
+        audits=tuple(sorted({name for name, _ in model.audits})),
+        columns=tuple(
+            Column(name=name, type=kind.sql("duckdb"), description=comments.get(name, ""))
+            for name, kind in (model.columns_to_types or {}).items()
+        ),
+    )
+
+
+def _unknown(name: str) -> Node:
+    """Stand for a table that a model reads and nobody describes."""
+    return Node(
+        name=name,
+        kind="EXTERNAL",
+        owner="",
+        description="",
+        path="",
+        gateway="",
+        cron="",
+        grain=(),
+        audits=(),
+        columns=(),
+    )
+
+
+def _name(fqn: str) -> str:
+    table = exp.to_table(fqn, dialect="duckdb")
+    return f"{table.db}.{table.name}"
+
+
+if __name__ == "__main__":
+    set_console(NoopConsole())
+    sys.stdout.write(to_json(build_graph(Path(sys.argv[1]).absolute())) + "\n")
