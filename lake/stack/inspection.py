@@ -13,6 +13,9 @@ from lake.stack.ports import HOST
 from lake.stack.services import PORT_NAMES, Embedded
 from lake.stack.state import StackState, read_state
 
+# A network and a TLS handshake lie between.
+EXTERNAL_SECONDS = 3.0
+
 
 def inspect(project: Project) -> tuple[ServiceStatus, ...]:
     """Return how every service stands, each asked by a real request, all at the same time.
@@ -42,9 +45,12 @@ def inspect(project: Project) -> tuple[ServiceStatus, ...]:
 
 
 _EXTERNAL: dict[str, Callable[[Settings], tuple[str, Callable[[], Answer]]]] = {
-    "storage": lambda s: (s.storage.endpoint, lambda: probe.storage(s.storage, timeout=5)),
-    "catalog": lambda s: (s.catalog.uri, lambda: probe.catalog(s.catalog, timeout=5)),
-    "broker": lambda s: (s.broker.bootstrap_servers, lambda: probe.broker(s.broker, timeout=5)),
+    "storage": lambda s: (s.storage.endpoint, lambda: probe.storage(s.storage, timeout=EXTERNAL_SECONDS)),
+    "catalog": lambda s: (s.catalog.uri, lambda: probe.catalog(s.catalog, timeout=EXTERNAL_SECONDS)),
+    "broker": lambda s: (
+        s.broker.bootstrap_servers,
+        lambda: probe.broker(s.broker, timeout=EXTERNAL_SECONDS),
+    ),
     "postgres": lambda s: (f"{s.postgres.host}:{s.postgres.port}", lambda: probe.postgres(s.postgres)),
 }
 

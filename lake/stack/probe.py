@@ -39,7 +39,10 @@ def storage(settings: StorageSettings, *, write: bool = False, timeout: float = 
 
 
 def catalog(settings: CatalogSettings, *, timeout: float = TIMEOUT_SECONDS) -> Answer:
-    """Fetch a token as settings say (OAuth2 client credentials) and the catalog's configuration."""
+    """Fetch a token as settings say (OAuth2 client credentials), the configuration, and the namespaces.
+
+    The configuration alone proves little: some catalogs give it to anybody and for any warehouse.
+    """
 
     def ask() -> Answer:
         with _client(settings.ca_file, timeout) as client:
@@ -49,12 +52,17 @@ def catalog(settings: CatalogSettings, *, timeout: float = TIMEOUT_SECONDS) -> A
                 if granted.status_code != 200:
                     return Answer(ok=False, detail=f"HTTP {granted.status_code} for an OAuth2 token")
                 headers["authorization"] = f"Bearer {granted.json()['access_token']}"
-            url = f"{settings.uri.rstrip('/')}/v1/config"
-            seen = client.get(url, params={"warehouse": settings.warehouse}, headers=headers)
+            root = f"{settings.uri.rstrip('/')}/v1"
+            seen = client.get(f"{root}/config", params={"warehouse": settings.warehouse}, headers=headers)
+            if seen.status_code == 200:
+                found = seen.json()
+                prefix = {**found["defaults"], **found["overrides"]}.get("prefix")
+                base = f"{root}/{prefix}" if prefix else root
+                seen = client.get(f"{base}/namespaces", headers=headers)
         if seen.status_code != 200:
             return Answer(ok=False, detail=f"HTTP {seen.status_code} for warehouse {settings.warehouse}")
-        if "defaults" not in seen.json():
-            return Answer(ok=False, detail="answers, but not like an Iceberg catalog")
+        if not isinstance(seen.json()["namespaces"], list):
+            return Answer(ok=False, detail="answers, but not in its protocol")
         return Answer(ok=True, detail=f"warehouse {settings.warehouse}")
 
     return _timed(ask)
@@ -104,7 +112,7 @@ def _timed(ask: Callable[[], Answer]) -> Answer:
         answer = Answer(ok=False, detail=error.message)
     except (ssl.SSLError, OSError) as error:  # a CA file that can't be read
         answer = Answer(ok=False, detail=f"TLS: {error.strerror or error}")
-    except (KeyError, ValueError):  # something else listens there
+    except (KeyError, ValueError, TypeError):  # something else listens there
         answer = Answer(ok=False, detail="answers, but not in its protocol")
     return Answer(ok=answer.ok, detail=answer.detail, seconds=round(time.monotonic() - began, 4))
 

@@ -82,6 +82,7 @@ class Seaweed:
             "admin.ui": "false",
             "webdav": "false",
             "s3.port.lance": "0",
+            "volume.preStopSeconds": "0",  # nobody else has to learn first that it goes
             "tableBucket": WAREHOUSE,
             "bucket": BUCKET,
             # Relative to the working folder: a socket's path may not be longer than 104 bytes.
