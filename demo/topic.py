@@ -64,7 +64,7 @@ class Topic:
         self.partitions = partitions
 
     def ensure(self) -> bool:
-        """Create the topic; True when it was missing.
+        """Create the topic unless it is there; True when it was missing.
 
         Raises ForeignLogError when it exists with another number of partitions.
         """

@@ -16,6 +16,7 @@ import polars as pl
 from demo import data
 from demo.calendar import Calendar, midnight
 
+ENCODED_AT_ONCE = 5_000
 SPREAD_SECONDS = 8 * 7 * 86_400
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -92,7 +93,11 @@ def encode(source: Source, rows: pl.DataFrame, calendar: Calendar) -> Resource:
         name=source.name,
         key=source.key,
         positions=list(frame.select("updated_at", *source.key).iter_rows()),
-        records=frame.write_ndjson().encode().splitlines(),
+        records=[
+            record
+            for part in frame.iter_slices(ENCODED_AT_ONCE)
+            for record in part.write_ndjson().encode().splitlines()
+        ],
     )
 
 
