@@ -43,7 +43,8 @@ class Cursor:
     loose: frozenset[str] = frozenset()
     spilled: bool = False
     etag: str | None = None
-    snapshot: SnapshotId | None = None  # main before the commit that wrote this
+    snapshot: SnapshotId | None = None  # the one that the commit which wrote this added
+    snapshot_sequence: int = 0
     commits: int = 0
 
     def to_json(self) -> str:
@@ -57,6 +58,7 @@ class Cursor:
                 "spilled": self.spilled,
                 "etag": self.etag,
                 "snapshot": self.snapshot,
+                "snapshot_sequence": self.snapshot_sequence,
                 "commits": self.commits,
             }
         ).decode()
@@ -79,6 +81,7 @@ class Cursor:
             loose=frozenset(stored.loose),
             spilled=stored.spilled,
             etag=stored.etag,
+            snapshot_sequence=stored.snapshot_sequence,
             snapshot=None if stored.snapshot is None else SnapshotId(stored.snapshot),
             commits=stored.commits,
         )
@@ -99,6 +102,7 @@ class _Stored(msgspec.Struct, forbid_unknown_fields=True):
     spilled: bool
     etag: str | None
     snapshot: int | None
+    snapshot_sequence: int
     commits: int
 
 
@@ -119,7 +123,8 @@ def instant_text(instant: Instant) -> str:
 def parse_instant(text: str, like: type) -> Instant:
     """Read what `instant_text` wrote, for a column of that Python type."""
     if like is datetime:
-        return datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return date.fromisoformat(text) if like is date else int(text)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -76,7 +76,8 @@ def sift(checked: Checked, cursor: Cursor, keys: Keys, *, pending: frozenset[str
     bad = _new_bad(checked, names, final)
     rows = checked.rows if len(good) == checked.rows.num_rows else checked.rows.take(good)
     offsets = _offsets(len(checked.raw), checked.good.take(good), bad, cursor.sequence)
-    after = _after(cursor, high, rows, checked, bad, keys)
+    seen_again = [place for place, name in enumerate(names) if name in pending]
+    after = _after(cursor, high, rows, checked, bad, seen_again, keys)
     return Sifted(
         rows=rows,
         offsets=offsets.take(checked.good.take(good)),
@@ -87,16 +88,28 @@ def sift(checked: Checked, cursor: Cursor, keys: Keys, *, pending: frozenset[str
     )
 
 
+class Standing(Enum):
+    """Where a bad record stands to the cursor."""
+
+    BEHIND = "behind"  # the API is not asked for it again
+    AT = "at"  # sent again until the cursor moves
+    LOOSE = "loose"  # beyond the cursor, or with no readable instant: may be sent at any time
+
+
+def standing(instant: Instant | None, high: Instant | None) -> Standing:
+    """Compare a bad record's instant with the cursor's."""
+    if instant is None or high is None or _before(high, instant):
+        return Standing.LOOSE
+    return Standing.AT if instant == high else Standing.BEHIND
+
+
 def read_instant(raw: bytes, keys: Keys) -> Instant | None:
     """Return a record's instant if it can be read at all; bad records may have none."""
     try:
         value = msgspec.json.decode(_as_members.decode(raw)[keys.instant])
-        found: Instant = parse_instant(str(value), keys.instant_type)
+        return parse_instant(str(value), keys.instant_type)
     except (msgspec.DecodeError, KeyError, ValueError):
         return None
-    if isinstance(found, datetime) and found.tzinfo is None:
-        return found.replace(tzinfo=UTC)
-    return found
 
 
 def identities(rows: pa.Table, keys: Keys) -> list[str]:
@@ -171,7 +184,13 @@ def _offsets(records: int, good: pa.Int64Array, bad: Sequence[int], start: int) 
 
 
 def _after(  # noqa: PLR0917  one step of `sift`, its arguments are its local names
-    cursor: Cursor, high: Instant | None, rows: pa.Table, checked: Checked, bad: Sequence[int], keys: Keys
+    cursor: Cursor,
+    high: Instant | None,
+    rows: pa.Table,
+    checked: Checked,
+    bad: Sequence[int],
+    final: Sequence[int],
+    keys: Keys,
 ) -> Cursor:
     """Move to the newest good instant; bad records are known but never move the cursor."""
     newest = pc.max(rows.column(keys.instant)).as_py() if rows.num_rows else None
@@ -183,12 +202,12 @@ def _after(  # noqa: PLR0917  one step of `sift`, its arguments are its local na
             pc.equal(rows.column(keys.instant), pa.scalar(at, rows.schema.field(keys.instant).type))
         )
         known |= frozenset(identities(tail, keys))
-    for place in bad:
-        instant, name = read_instant(checked.raw[place], keys), bytes_identity(checked.raw[place])
-        if instant is None or at is None or _before(at, instant):
-            loose |= {name}
-        elif instant == at:
-            known |= {name}
+    for place in (*bad, *final):
+        place_is = standing(read_instant(checked.raw[place], keys), at)
+        if place_is is Standing.LOOSE:
+            loose |= {bytes_identity(checked.raw[place])}
+        elif place_is is Standing.AT:
+            known |= {bytes_identity(checked.raw[place])}
     return replace(
         cursor,
         sequence=cursor.sequence + rows.num_rows + len(bad),

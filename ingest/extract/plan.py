@@ -1,0 +1,63 @@
+"""Which extracts there are: sources and contracts brought together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ingest.extract.source import Resource, Source, load_sources
+from lake.contracts import Contract, StreamKind, load_contracts
+from lake.errors import BadInputError, ConfigurationError
+from lake.settings import Project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extract:
+    """One resource with its contract."""
+
+    source: Source
+    resource: Resource
+    contract: Contract
+
+    @property
+    def name(self) -> str:
+        return f"{self.source.source}/{self.resource.name}"
+
+
+def plan_extracts(project: Project, names: Sequence[str] = ()) -> tuple[Extract, ...]:
+    """Return what `names` (sources or source/resource; none means all) stand for, each with its contract.
+
+    Raises BadInputError for an unknown name, ConfigurationError when source and contract disagree.
+    """
+    contracts = {contract.stream: contract for contract in load_contracts(project.contracts)}
+    every = [
+        Extract(source=source, resource=resource, contract=_contract(source, resource, contracts))
+        for source in load_sources(project.sources)
+        for resource in source.resources
+    ]
+    known = {extract.name for extract in every} | {extract.source.source for extract in every}
+    if unknown := [name for name in names if name not in known]:
+        raise BadInputError(
+            f"there is no extract {unknown[0]}; known: {', '.join(sorted(known))}", hint="lake extract status"
+        )
+    wanted = set(names)
+    return tuple(e for e in every if not wanted or {e.name, e.source.source} & wanted)
+
+
+def _contract(source: Source, resource: Resource, contracts: Mapping[str, Contract]) -> Contract:
+    contract = contracts.get(resource.stream)
+    name = f"{source.source}/{resource.name}"
+    if contract is None:
+        raise ConfigurationError(
+            f"extract {name} feeds the stream {resource.stream}, which has no contract",
+            hint=f"write ingest/contracts/{resource.stream}.yaml, then lake contract check",
+        )
+    if contract.kind is not StreamKind.EXTRACT or (contract.source, contract.resource) != (
+        source.source,
+        resource.name,
+    ):
+        raise ConfigurationError(
+            f"{contract.file} does not name {name} as the origin of {resource.stream}",
+            hint="set physicalType: extract, source and resource there, then lake contract check",
+        )
+    return contract
