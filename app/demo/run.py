@@ -1,0 +1,120 @@
+"""`lake demo run`: a retailer's year from nothing to proof.
+
+1 stack: start the services. 2 systems: start the retail API and the CRM. 3 replay: produce what is due.
+4 land: topics into tables. 5 extract: the API's resources into tables. 6 plan: build and audit the marts.
+7 activate: send the tiers to the CRM. 8 console: start it. 9 proof: count everything.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from app.demo.child import Child, run_child
+from app.demo.count import count_activation, count_audits, count_extracts, count_streams
+from app.demo.proof import Proof
+from app.demo.steps import DemoRun, Outcome, activate, extract, land, undone_when_interrupted
+from app.demo.systems import SourceSystems
+from lake.contracts import load_contracts
+from lake.control import migrate, read_evaluations, recorded
+from lake.mesh.session import open_session
+from lake.settings import Project, Settings, inherited_environment, load_settings
+from lake.stack import start
+
+
+def run_demo(
+    project: Project, *, as_of: date | None, rate: float | None, say: Callable[[str], None]
+) -> Proof:
+    """Do every step, each only as far as it is not done yet, and return the proof.
+
+    Ctrl-C ends what this run started; a later run goes on where it stopped.
+    """
+    run = DemoRun(
+        project=project, systems=SourceSystems(project=project), as_of=as_of, rate=rate, say=say, steps=[]
+    )
+    with undone_when_interrupted(run):
+        run.step("stack", lambda: _stack(project))  # 1
+        settings = load_settings(project=project)
+        with recorded(settings.postgres, "demo run", target=str(project.root)):
+            return _steps(run, settings)
+
+
+def _steps(run: DemoRun, settings: Settings) -> Proof:
+    project = run.project
+    run.systems.fix_calendar(run.as_of)
+    run.step("systems", lambda: _systems(run.systems))  # 2
+    settings = load_settings(project=project)
+    replayed = run.step("replay", lambda: _replay(run, settings))  # 3
+    run.step("land", lambda: land(settings))  # 4
+    run.step("extract", lambda: extract(settings))  # 5
+    run.step("plan", lambda: _plan(project, settings))  # 6
+    run.step("activate", lambda: activate(project, settings))  # 7
+    run.step("console", lambda: _console(project, settings))  # 8
+    proof: Proof = run.step("proof", lambda: _proof(run, settings, replayed))  # 9
+    return proof
+
+
+def _stack(project: Project) -> Outcome:
+    report = start(project)
+    migrate(load_settings(project=project).postgres)
+    names = ", ".join(status.service for status in report.services)
+    return Outcome(said=f"{names} ready", already_done=not report.started)
+
+
+def _systems(systems: SourceSystems) -> Outcome:
+    retail, crm = systems.start_apis()
+    return Outcome(said=f"retail API and CRM at {_host(retail.address)} and {_host(crm.address)}")
+
+
+def _replay(run: DemoRun, settings: Settings) -> Outcome:
+    reports = run.systems.replay(settings, rate=run.rate)
+    produced = sum(report["produced"] for report in reports)
+    waiting = sum(report["not_yet_due"] for report in reports)
+    return Outcome(
+        said=f"{produced:,} events produced, {waiting:,} not yet due",
+        already_done=produced == 0,
+        result=reports,
+    )
+
+
+def _plan(project: Project, settings: Settings) -> Outcome:
+    """Run stock SQLMesh as a person would; also build what became due since the last run."""
+    newest = read_evaluations(settings.postgres, limit=1)
+    sqlmesh = Path(sys.executable).with_name("sqlmesh")
+    argv = [str(sqlmesh), "plan", "prod", "--no-prompts", "--auto-apply", "--run"]
+    child = Child(
+        argv=argv, cwd=project.root, env=inherited_environment(), log=project.logs / "sqlmesh-plan.log"
+    )
+    run_child(child, doing="sqlmesh plan")
+    after = read_evaluations(settings.postgres, limit=1)
+    audits = count_audits(settings)
+    return Outcome(
+        said=f"{audits.passed} audits passed, {audits.failed} failed", already_done=newest == after
+    )
+
+
+def _console(project: Project, settings: Settings) -> Outcome:
+    from app.console.service import start_console  # noqa: PLC0415 - streamlit's room
+
+    return Outcome(said=f"open {start_console(project, settings)}")
+
+
+def _proof(run: DemoRun, settings: Settings, replayed: list[Mapping[str, Any]]) -> Outcome:
+    extracted = [c.stream for c in load_contracts(run.project.contracts) if c.source is not None]
+    with open_session(settings) as session:
+        proof = Proof(
+            streams=count_streams(session, settings, replayed),
+            extracts=count_extracts(session, settings, extracted),
+            audits=count_audits(settings),
+            activation=count_activation(session, settings, run.project),
+            steps=tuple(run.steps),
+        )
+    said = "every sum comes out" if not proof.violations() else "a sum is wrong"
+    return Outcome(said=said, result=proof)
+
+
+def _host(url: str) -> str:
+    return url.removesuffix("/health")
