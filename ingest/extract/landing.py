@@ -19,10 +19,11 @@ import pyarrow as pa
 from ingest.extract.cursor import Cursor, bytes_identity, parse_instant, property_name
 from ingest.extract.judge import Judged
 from ingest.extract.sift import Keys, Sifted, Standing, identities, read_instant, standing
-from ingest.extract.tables import origin, quarantine_rows, quarantine_spec, raw_rows, raw_spec
+from ingest.extract.tables import bad_records, origin, quarantine_name, raw_rows, raw_spec
+from ingest.quarantine import quarantine_spec, to_rows
 from lake.catalog import LakeCatalog, NewSnapshot, TableState, WrittenFile, commit, ensure_table, write_files
 from lake.catalog.commits import Conflict
-from lake.catalog.rows import read_rows
+from lake.catalog.scan import read_rows
 from lake.clock import Clock, Deadline
 from lake.contracts import Contract
 from lake.errors import ConflictError, HistoryError
@@ -54,7 +55,8 @@ class ResourceTables:
         self._clock = clock
         self._property = property_name(contract.source, contract.resource)
         self._raw = self._position(ensure_table(catalog, raw_spec(contract, landing)))
-        self._quarantine = self._position(ensure_table(catalog, quarantine_spec(contract, landing)))
+        name = quarantine_name(contract, landing)
+        self._quarantine = self._position(ensure_table(catalog, quarantine_spec(name, contract.stream)))
 
     @property
     def stored(self) -> Cursor:
@@ -79,7 +81,12 @@ class ResourceTables:
         if last or not sifted.pending:
             after = replace(after, settled=after.sequence)
         if sifted.bad:
-            bad = quarantine_rows(self._contract, judged, sifted, self._keys, now)
+            bad = to_rows(
+                bad_records(judged, sifted, self._keys),
+                source=origin(self._contract),
+                contract_version=self._contract.version,
+                first_seen=now,
+            )
             mark = Cursor(sequence=after.sequence, commits=self._quarantine.cursor.commits)
             self._quarantine = self._commit(self._quarantine, bad, mark, deadline)
         good = raw_rows(self._contract, sifted, self._keys, now)
@@ -128,7 +135,7 @@ class ResourceTables:
         high = parse_instant(cursor.since or "", keys.instant_type)
         columns = tuple(dict.fromkeys((*keys.primary, keys.instant)))
         condition = {keys.instant: high.isoformat() if isinstance(high, datetime) else int(str(high))}
-        known = set(identities(read_rows(self._raw.state, columns, equal=condition), keys))
+        known = set(identities(read_rows(self._raw.state, columns=columns, equal=condition), keys))
         loose = set[str]()
         for raw in self._quarantined_bytes(from_offset=0):
             place = standing(read_instant(raw, keys), high)
@@ -144,9 +151,9 @@ class ResourceTables:
             return []
         rows = read_rows(
             self._quarantine.state,
-            ("value",),
+            columns=("value",),
             equal={"source": origin(self._contract)},
-            at_least={"offset": from_offset},
+            between={"offset": (from_offset, self._quarantine.cursor.sequence)},
         )
         values: list[bytes] = rows.column("value").to_pylist()
         return values

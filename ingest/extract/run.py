@@ -10,6 +10,7 @@ import httpx
 
 from ingest.extract.client import ApiClient
 from ingest.extract.plan import Extract, plan_extracts
+from ingest.extract.tables import create_tables
 from ingest.extract.walk import ExtractReport, OnProgress, ResourceRun, Surroundings
 from lake.catalog import open_catalog
 from lake.clock import Clock, SystemClock
@@ -40,6 +41,7 @@ def run_sources(
     clock = clock or SystemClock()
     extracts = plan_extracts(Project(root=settings.project_root), names)
     catalog = open_catalog(settings)
+    create_tables(catalog, [extract.contract for extract in extracts], settings.landing)
     reports: list[ExtractReport] = []
     for source in dict.fromkeys(extract.source.source for extract in extracts):
         own = [extract for extract in extracts if extract.source.source == source]

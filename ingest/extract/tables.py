@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import pyarrow as pa
@@ -9,25 +10,13 @@ import pyarrow.compute as pc
 
 from ingest.extract.judge import Judged
 from ingest.extract.sift import Keys, Sifted, read_instant
-from lake.catalog import PartitionField, TableSpec, arrow_schema, arrow_type
+from ingest.quarantine import BadRecord, quarantine_spec, refresh_view
+from lake.catalog import LakeCatalog, PartitionField, TableSpec, arrow_type, ensure_table, list_tables
 from lake.contracts import META, Contract, raw_fields
 from lake.errors import ConfigurationError
 from lake.settings import LandingSettings
-from lake.types import Field, ListOf, Primitive, Struct, TableName
+from lake.types import Offset, Partition, Primitive, TableName
 
-_RULE = Struct(fields=tuple(Field(name=name, type=Primitive.STRING) for name in ("rule", "path", "message")))
-QUARANTINE_FIELDS = (
-    Field(name="source", type=Primitive.STRING),
-    Field(name="partition", type=Primitive.INT),
-    Field(name="offset", type=Primitive.LONG),
-    Field(name="key", type=Primitive.BINARY),
-    Field(name="value", type=Primitive.BINARY),
-    Field(name="produced_at", type=Primitive.TIMESTAMPTZ),
-    Field(name="first_seen", type=Primitive.TIMESTAMPTZ),
-    Field(name="contract_version", type=Primitive.STRING),
-    Field(name="rules", type=ListOf(element=_RULE)),
-    Field(name="reason", type=Primitive.STRING),
-)
 _PYTHON = {
     Primitive.TIMESTAMPTZ: datetime,
     Primitive.INT: int,
@@ -51,12 +40,19 @@ def raw_spec(contract: Contract, landing: LandingSettings) -> TableSpec:
     )
 
 
-def quarantine_spec(contract: Contract, landing: LandingSettings) -> TableSpec:
-    return TableSpec(
-        name=TableName(schema=landing.quarantine_schema, name=contract.stream),
-        fields=QUARANTINE_FIELDS,
-        description=f"Records of {contract.stream} that break their contract.",
-    )
+def quarantine_name(contract: Contract, landing: LandingSettings) -> TableName:
+    return TableName(schema=landing.quarantine_schema, name=contract.stream)
+
+
+def create_tables(catalog: LakeCatalog, contracts: Sequence[Contract], landing: LandingSettings) -> None:
+    """Create the missing tables of some streams; the view over all quarantines learns of new ones."""
+    present = set(list_tables(catalog, landing.quarantine_schema))
+    for contract in contracts:
+        ensure_table(catalog, raw_spec(contract, landing))
+        name = quarantine_name(contract, landing)
+        ensure_table(catalog, quarantine_spec(name, contract.stream))
+    if {quarantine_name(contract, landing) for contract in contracts} - present:
+        refresh_view(catalog, landing.quarantine_schema)
 
 
 def keys_of(contract: Contract, column: str) -> Keys:
@@ -100,27 +96,20 @@ def raw_rows(contract: Contract, sifted: Sifted, keys: Keys, landed_at: datetime
     return rows.append_column("meta", pa.StructArray.from_arrays(children, fields=list(kind)))
 
 
-def quarantine_rows(
-    contract: Contract, judged: Judged, sifted: Sifted, keys: Keys, seen: datetime
-) -> pa.Table:
+def bad_records(judged: Judged, sifted: Sifted, keys: Keys) -> tuple[BadRecord, ...]:
     """Return the new bad records with raw bytes, coordinate and every rule that they break."""
-    rows = []
+    records = []
     for place, offset in zip(sifted.bad, sifted.bad_offsets, strict=True):
         raw = judged.checked.raw[place]
-        failures = judged.failures[place]
         instant = read_instant(raw, keys)
-        rows.append(
-            {
-                "source": origin(contract),
-                "partition": 0,
-                "offset": offset,
-                "key": None,
-                "value": raw,
-                "produced_at": instant if isinstance(instant, datetime) else None,
-                "first_seen": seen,
-                "contract_version": contract.version,
-                "rules": [{"rule": f.rule, "path": f.path, "message": f.message} for f in failures],
-                "reason": failures[0].rule,
-            }
+        records.append(
+            BadRecord(
+                partition=Partition(0),
+                offset=Offset(offset),
+                key=None,
+                value=raw,
+                produced_at=instant if isinstance(instant, datetime) else None,
+                failures=judged.failures[place],
+            )
         )
-    return pa.Table.from_pylist(rows, schema=arrow_schema(QUARANTINE_FIELDS))
+    return tuple(records)
