@@ -72,11 +72,17 @@ def _pyproject(path: Path) -> dict[str, Any]:
 
 def _endpoints(path: Path) -> dict[str, Any]:
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(f"{path} is damaged: {error}", hint="lake down && lake up") from error
+    except PermissionError as error:
+        raise ConfigurationError(
+            f"{path} may not be read by this user", hint="run as the user who ran lake up"
+        ) from error
+    except ValueError:
+        document = None  # the parser's own message would quote what it read
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{path} is damaged: no JSON object", hint=f"rm {path} && lake up")
     return document
 
 
@@ -90,6 +96,11 @@ def _from_variables(variables: Mapping[str, str]) -> dict[str, Any]:
         node = tree
         for parent in parents:
             node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise ConfigurationError(
+                    f"{name} and {PREFIX}{parent.upper()} can't both be set: {parent} is a section",
+                    hint=f"unset {PREFIX}{parent.upper()}",
+                )
         node[leaf] = value
     return tree
 
