@@ -103,7 +103,7 @@ def check_log(
     where = f"{topic}/{partition}"
     if end is not None and position.offset > end:
         raise HistoryError(
-            f"{where} ends at offset {end}, but landing stands at {position.offset}: the log was cut or replaced",
+            f"{where} ends at offset {end}, but landing stands at {position.offset}: it was cut or replaced",
             hint="lake ingest status; find out what happened to the topic before anything is landed again",
         )
     if start is not None and position.offset < start:

@@ -1,0 +1,144 @@
+"""A batch: checked records of one stream per partition, and the offsets that they reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+
+from ingest.check import RuleCheck
+from ingest.codec import Failure, JsonCodec
+from ingest.quarantine import BadRecord
+from lake.broker import Chunk
+from lake.contracts import Contract
+from lake.types import Offset, Partition
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """What a batch does to a partition: the position it was read from (None: never landed) and the next."""
+
+    expected: Offset | None
+    next: Offset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """Records of one partition after decoding and checking, in the order of the log.
+
+    `rows` holds the contract's columns and `coordinates` offset, key, produced_at and idempotency_key
+    of the same good records.
+    """
+
+    rows: pa.Table
+    coordinates: pa.Table
+    bad: tuple[BadRecord, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Everything that one landing commit takes; decoding may still be under way."""
+
+    ranges: Mapping[Partition, Range]
+    parts: Mapping[Partition, Sequence[Future[Checked]]]
+    records: int
+
+
+class RecordCheck:
+    """Decode and check records against one contract; thread-safe, no I/O."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._codec = JsonCodec(contract.fields)
+        self._rules = RuleCheck(contract)
+
+    def check(self, chunk: Chunk, final: frozenset[Offset] = frozenset()) -> Checked:
+        """Split a chunk into good rows and bad records; offsets in `final` are in quarantine already."""
+        decoded = self._codec.decode(chunk.values)
+        indexes = decoded.indexes
+        rows, coordinates = decoded.rows, _coordinates(chunk)
+        if indexes is not None:
+            coordinates = coordinates.take(indexes)
+        refused = {
+            row.index: (
+                *row.failures,
+                *self._rules.failing_rules(row.values, unread=frozenset(f.path for f in row.failures)),
+            )
+            if row.values
+            else row.failures
+            for row in decoded.bad
+        }
+        dropped: list[int] = []
+        for position in self._rules.suspects(rows):
+            failures = self._rules.failing_rules(rows.slice(position, 1).to_pylist()[0])
+            if failures:
+                dropped.append(position)
+                refused[indexes[position].as_py() if indexes is not None else position] = failures
+        if final:
+            offsets = coordinates.column("offset").to_pylist()
+            dropped += [n for n, offset in enumerate(offsets) if offset in final]
+        if dropped:
+            kept = _without(rows.num_rows, dropped)
+            rows, coordinates = rows.take(kept), coordinates.take(kept)
+        bad = tuple(
+            _bad_record(chunk, index, failures)
+            for index, failures in sorted(refused.items())
+            if chunk.offsets[index] not in final
+        )
+        return Checked(rows=rows, coordinates=coordinates, bad=bad)
+
+
+def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
+    """Put chunks of one partition after each other."""
+    if len(chunks) == 1:
+        return chunks[0]
+    return Chunk(
+        partition=chunks[0].partition,
+        offsets=[offset for chunk in chunks for offset in chunk.offsets],
+        keys=[key for chunk in chunks for key in chunk.keys],
+        values=[value for chunk in chunks for value in chunk.values],
+        produced=[moment for chunk in chunks for moment in chunk.produced],
+        idempotency=[key for chunk in chunks for key in chunk.idempotency or [None] * len(chunk)]
+        if any(chunk.idempotency for chunk in chunks)
+        else None,
+    )
+
+
+def _without(count: int, dropped: list[int]) -> pa.Array:
+    gone = set(dropped)
+    return pa.array([n for n in range(count) if n not in gone], pa.int64())
+
+
+def _coordinates(chunk: Chunk) -> pa.Table:
+    try:
+        keys = pa.array(chunk.keys, pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:
+        keys = pa.array([k.decode("utf-8", "replace") if k is not None else None for k in chunk.keys])
+    return pa.table(
+        {
+            "offset": pa.array(chunk.offsets, pa.int64()),
+            "key": keys,
+            "produced_at": pa.array(chunk.produced, pa.timestamp("ms", tz="UTC")).cast(
+                pa.timestamp("us", tz="UTC")
+            ),
+            "idempotency_key": pa.array(chunk.idempotency, pa.string())
+            if chunk.idempotency
+            else pa.nulls(len(chunk), pa.string()),
+        }
+    )
+
+
+def _bad_record(chunk: Chunk, index: int, failures: tuple[Failure, ...]) -> BadRecord:
+    produced = chunk.produced[index]
+    return BadRecord(
+        partition=chunk.partition,
+        offset=chunk.offsets[index],
+        key=chunk.keys[index],
+        value=chunk.values[index],
+        produced_at=None if produced is None else _EPOCH + timedelta(milliseconds=produced),
+        failures=failures,
+    )

@@ -1,0 +1,215 @@
+"""Write a batch: data files, quarantine first, then rows and positions in one commit (design §4, 4-6)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pyarrow as pa
+
+from ingest.batch import Batch, Checked, Range
+from ingest.positions import Position, check_history, read_positions, to_properties
+from ingest.quarantine import BadRecord, to_rows
+from lake.broker import Topic
+from lake.catalog import LakeCatalog, Landed, TableState, WrittenFile, commit, write_files
+from lake.clock import Clock, Deadline
+from lake.contracts import META, Contract
+from lake.errors import UnavailableError
+from lake.log import get_logger
+from lake.settings import Settings
+from lake.types import Offset, Partition, Struct
+
+log = get_logger("ingest")
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitPlan:
+    """Which partitions of a batch go into a commit, and which somebody else has moved."""
+
+    stage: tuple[Partition, ...]
+    drop: tuple[Partition, ...]
+
+
+def plan_commit(stored: Mapping[Partition, Position], ranges: Mapping[Partition, Range]) -> CommitPlan:
+    """Stage a partition exactly when the table stands where the batch begins; drop it otherwise."""
+    stage: list[Partition] = []
+    drop: list[Partition] = []
+    for partition, wanted in sorted(ranges.items()):
+        position = stored.get(partition)
+        present = None if position is None else position.offset
+        (stage if present == wanted.expected else drop).append(partition)
+    return CommitPlan(stage=tuple(stage), drop=tuple(drop))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What became of a batch; partitions in `moved` have to be read again from where the tables stand."""
+
+    landed: int
+    quarantined: int
+    commits: int
+    positions: Mapping[Partition, Offset]
+    moved: tuple[Partition, ...] = ()
+
+
+class Writer:
+    """Land batches of one stream; one at a time, from any thread.
+
+    Holds the tables as the last answer showed them. The catalog's comparison of main is the fence:
+    a writer that is no longer the only one loses the commit, not the data.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        catalog: LakeCatalog,
+        contract: Contract,
+        topic: Topic,
+        raw: TableState,
+        quarantine: TableState,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._contract = contract
+        self._topic = topic
+        self._clock = clock
+        self.raw = raw
+        self.quarantine = quarantine
+
+    def positions(self, state: TableState) -> dict[Partition, Position]:
+        """Return the positions of this stream's topic in a table."""
+        return read_positions(state, cluster=self._settings.broker.cluster, topic_id=self._topic.id)
+
+    def land(self, batch: Batch) -> Written:
+        """Write and commit; returns only when the outcome is known.
+
+        Raises UnavailableError or OutcomeUnknownError (the next run reads the tables and goes on),
+        HistoryError when a table is not the one that was read.
+        """
+        deadline = Deadline.after(self._settings.landing.deadline_seconds, self._clock)
+        parts = {p: [future.result() for future in futures] for p, futures in batch.parts.items()}
+        # 4 Data files; none mixes partitions, so that a partition can be dropped from a commit.
+        files = {p: self._write_rows(p, checked) for p, checked in parts.items()}
+        # 5a Bad records first: their position tells the next run that they are final.
+        bad = {p: [r for checked in found for r in checked.bad] for p, found in parts.items()}
+        commits = self._quarantine({p: records for p, records in bad.items() if records}, batch, deadline)
+        if commits is None:
+            return Written(landed=0, quarantined=0, commits=0, positions={}, moved=tuple(batch.ranges))
+        # 5b Good rows, positions and stamp in one commit.
+        state, plan = self._commit_ranges(self.raw, batch.ranges, files, deadline)
+        self.raw = state
+        positions = {p: batch.ranges[p].next for p in plan.stage}
+        if plan.drop:
+            log.warning("batch.moved", stream=self._contract.stream, partitions=list(plan.drop))
+        return Written(
+            landed=sum(file.rows for p in plan.stage for file in files[p]),
+            quarantined=sum(len(bad[p]) for p in plan.stage),
+            commits=commits + bool(plan.stage),
+            positions=positions,
+            moved=plan.drop,
+        )
+
+    def _quarantine(
+        self, bad: Mapping[Partition, Sequence[BadRecord]], batch: Batch, deadline: Deadline
+    ) -> int | None:
+        """Commit bad records; return the number of commits, None when another writer was there."""
+        if not bad:
+            return 0
+        stored = self.positions(self.quarantine)
+        ranges = {p: _never_back(stored.get(p), batch.ranges[p].next) for p in bad}
+        files = {
+            p: write_files(
+                self.quarantine,
+                to_rows(
+                    records,
+                    source=self._topic.name,
+                    contract_version=self._contract.version,
+                    first_seen=self._clock.now(),
+                ),
+            )
+            for p, records in bad.items()
+        }
+        state, plan = self._commit_ranges(self.quarantine, ranges, files, deadline)
+        self.quarantine = state
+        return None if plan.drop else 1
+
+    def _commit_ranges(
+        self,
+        state: TableState,
+        ranges: Mapping[Partition, Range],
+        files: Mapping[Partition, Sequence[WrittenFile]],
+        deadline: Deadline,
+    ) -> tuple[TableState, CommitPlan]:
+        """Commit what still belongs on top of the table; 6: on a conflict look again, per partition."""
+        attempt = 0
+        while True:
+            stored = self.positions(state)
+            plan = plan_commit(stored, ranges)
+            if not plan.stage:
+                return state, plan
+            for partition in plan.stage:
+                if partition in stored:
+                    check_history(state, partition, stored[partition])
+            outcome = commit(
+                self._catalog,
+                state,
+                files=[file for p in plan.stage for file in files[p]],
+                properties=partial(
+                    to_properties,
+                    self._settings.broker.cluster,
+                    self._topic.id,
+                    {p: ranges[p].next for p in plan.stage},
+                ),
+                deadline=deadline,
+                retain=self._settings.landing.retained_snapshots,
+            )
+            if isinstance(outcome, Landed):
+                return outcome.state, plan
+            log.info("commit.conflict", table=str(state.name), attempt=attempt)
+            state = outcome.state
+            pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
+            self._clock.sleep(min(pause, deadline.remaining()))
+            if deadline.expired():
+                raise UnavailableError(
+                    "catalog", f"{state.name}: other writers kept winning; nothing of the batch landed"
+                )
+            attempt += 1
+
+    def _write_rows(self, partition: Partition, parts: Sequence[Checked]) -> tuple[WrittenFile, ...]:
+        rows = pa.concat_tables([part.rows for part in parts])
+        coordinates = pa.concat_tables([part.coordinates for part in parts])
+        meta = self._meta(partition, coordinates)
+        return write_files(self.raw, rows.append_column(META.name, meta))
+
+    def _meta(self, partition: Partition, coordinates: pa.Table) -> pa.Array:
+        """Return the struct column that says where each row came from."""
+        count = coordinates.num_rows
+        constants = {
+            "source": pa.scalar(self._topic.name),
+            "partition": pa.scalar(partition, pa.int32()),
+            "landed_at": pa.scalar(self._clock.now(), pa.timestamp("us", tz="UTC")),
+            "schema_version": pa.scalar(self._contract.version),
+        }
+        assert isinstance(META.type, Struct)
+        names = [field.name for field in META.type.fields]
+        arrays = [
+            pa.repeat(constants[name], count)
+            if name in constants
+            else coordinates.column(name).combine_chunks()
+            for name in names
+        ]
+        return pa.StructArray.from_arrays(arrays, names=names)
+
+
+def _never_back(stored: Position | None, reached: Offset) -> Range:
+    """Return the range of a quarantine commit: what was final before stays final."""
+    if stored is None:
+        return Range(expected=None, next=reached)
+    return Range(expected=stored.offset, next=max(stored.offset, reached))
