@@ -103,7 +103,7 @@ def _console(project: Project, settings: Settings) -> Outcome:
 
 
 def _proof(run: DemoRun, settings: Settings, replayed: list[Mapping[str, Any]]) -> Outcome:
-    extracted = [c.stream for c in load_contracts(run.project.contracts) if c.source is not None]
+    extracted = [c.stream for c in load_contracts(run.project.contracts) if c.source]
     with open_session(settings) as session:
         proof = Proof(
             streams=count_streams(session, settings, replayed),
