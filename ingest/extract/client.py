@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import httpx
 import stamina
+import stamina.instrumentation
 
 from ingest.extract.page import Page, PageError, read_page
 from ingest.extract.retry import Verdict, judge, retry_after
@@ -18,6 +19,9 @@ from lake.log import get_logger
 from lake.settings import Settings
 
 log = get_logger("extract")
+
+# Retries are events of ours, with resource and reason; stamina's own would say each a second time.
+stamina.instrumentation.set_on_retry_hooks(())
 
 _EXCERPT = 200  # characters of an error's body in a message
 
@@ -79,7 +83,7 @@ class ApiClient:
         def pause(error: Exception) -> bool | timedelta:
             if not isinstance(error, _Again):
                 return False
-            log.warning("extract.retried", resource=resource.name, reason=str(error), wait=error.wait)
+            log.info("extract.retried", resource=resource.name, reason=str(error), wait=error.wait)
             if error.wait is None:
                 return not (patience if error.absent else deadline).expired()
             return timedelta(seconds=error.wait) if error.wait < deadline.remaining() else False

@@ -1,0 +1,51 @@
+"""How far each extract is: read from the tables, no request to any API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ingest.extract.cursor import Cursor, property_name
+from ingest.extract.plan import plan_extracts
+from ingest.extract.tables import quarantine_name, raw_spec
+from lake.catalog import load_table, open_catalog
+from lake.settings import Project, Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractStatus:
+    """One resource; None where nothing has landed yet."""
+
+    source: str
+    resource: str
+    stream: str
+    owner: str
+    since: str | None  # the cursor
+    rows: int  # of the table, every version of a record counts
+    quarantined: int
+    last_commit: datetime | None
+
+
+def extract_status(settings: Settings) -> tuple[ExtractStatus, ...]:
+    """Return all extracts of the project; raises UnavailableError when the catalog doesn't answer."""
+    catalog = open_catalog(settings)
+    found = []
+    for extract in plan_extracts(Project(root=settings.project_root)):
+        contract = extract.contract
+        raw = load_table(catalog, raw_spec(contract, settings.landing).name)
+        bad = load_table(catalog, quarantine_name(contract, settings.landing))
+        text = raw.properties.get(property_name(contract.source, contract.resource)) if raw else None
+        cursor = Cursor.from_json(text, table=str(raw.name)) if raw and text else Cursor()
+        found.append(
+            ExtractStatus(
+                source=contract.source,
+                resource=contract.resource,
+                stream=contract.stream,
+                owner=contract.owner,
+                since=cursor.since,
+                rows=raw.rows if raw else 0,
+                quarantined=bad.rows if bad else 0,
+                last_commit=raw.committed_at if raw else None,
+            )
+        )
+    return tuple(found)
