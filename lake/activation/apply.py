@@ -26,6 +26,7 @@ from lake.control.activation_values import (
     Delivery,
     Operation,
     Outcome,
+    Payload,
     PlanState,
     RunState,
     StoredPlan,
@@ -202,12 +203,20 @@ def _batches(sync: Sync, changes: Sequence[Change]) -> Iterator[tuple[Delivery, 
                     operation=c.operation,
                     revision=c.revision,
                     idempotency_key=idempotency_key(sync.name, c.operation, c.key, c.revision),
-                    payload=c.after,
+                    payload=_wire(sync, c),
                     batch=number,
                 )
                 for c in members
             )
             number += 1
+
+
+def _wire(sync: Sync, change: Change) -> Payload | None:
+    """Return what is sent: every mapped property, null for one to take away, also one mapped no longer."""
+    if change.after is None:
+        return None
+    names = {name for name, _ in sync.fields} | (change.before or {}).keys()
+    return {name: change.after.get(name) for name in sorted(names)}
 
 
 def _deliver(run: _Run, batch: Sequence[Delivery]) -> None:
@@ -239,10 +248,7 @@ def _verify(run: _Run) -> tuple[int, tuple[str, ...], str]:
 def _agrees(delivery: Delivery, held: object) -> bool:
     if delivery.payload is None:
         return held is None
-    missing = object()
-    return isinstance(held, dict) and all(
-        held.get(name, missing) == value for name, value in delivery.payload.items()
-    )
+    return isinstance(held, dict) and all(held.get(n) == value for n, value in delivery.payload.items())
 
 
 def _close(run: _Run, plan: StoredPlan, *, verified: int, mismatched: tuple[str, ...], note: str) -> None:

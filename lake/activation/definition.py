@@ -11,6 +11,7 @@ from dataclasses import dataclass
 class Destination:
     """An HTTP API with batch upsert, batch delete, an answer per record, and idempotency keys.
 
+    A request is `{envelope: [record, …]}`.
     `url` and `token` may hold `${name}`, resolved only when a connection is opened.
     At most `requests` per `per_seconds`; a Retry-After beyond `retry_after_max_seconds` parks the run.
     """
@@ -20,6 +21,7 @@ class Destination:
     upsert: str
     delete: str
     read: str
+    envelope: str
     batch_size: int
     requests: int
     per_seconds: float

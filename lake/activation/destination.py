@@ -50,7 +50,7 @@ class BatchRefusedError(Exception):
 
 
 class HttpBatch:
-    """An API that takes `{"rows": [{external_id, properties, idempotency_key}]}` and answers per row."""
+    """An API that takes `{<envelope>: [{external_id, properties, idempotency_key}]}` and answers per row."""
 
     def __init__(self, destination: Destination, *, url: str, token: str) -> None:
         self._destination = destination
@@ -111,7 +111,7 @@ class HttpBatch:
             for m in members
         ]
         path = self._destination.delete if deleting else self._destination.upsert
-        answer = self._ask("POST", path, {"rows": rows})
+        answer = self._ask("POST", path, {self._destination.envelope: rows})
         if answer.status_code in {400, 409, 413, 422}:
             raise BatchRefusedError(f"http_{answer.status_code}", answer.text[:300])
         check_status(answer, self._place, self._destination.retry_after_max_seconds)

@@ -45,7 +45,7 @@ def _number(value: float) -> int | float:
 
 
 def to_records(sync: Sync, rows: Iterable[Mapping[str, Any]]) -> dict[str, Payload]:
-    """Return property values by key.
+    """Return property values by key; a NULL is a property that is not there.
 
     Raises BadInputError when a key is NULL or comes twice: the destination could not tell whose values win.
     """
@@ -60,5 +60,6 @@ def to_records(sync: Sync, rows: Iterable[Mapping[str, Any]]) -> dict[str, Paylo
             raise BadInputError(
                 f"{sync.model} has {sync.key} = {key} more than once", hint="add a uniqueness audit on it"
             )
-        records[key] = {name: to_value(row[column]) for name, column in sync.fields}
+        values = {name: to_value(row[column]) for name, column in sync.fields}
+        records[key] = {name: value for name, value in values.items() if value is not None}
     return records

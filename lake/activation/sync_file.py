@@ -39,6 +39,7 @@ class _DestinationFile(_Strict):
     upsert: _Route
     delete: _Route
     read: _Route
+    envelope: _Name = "records"
     batch_size: Annotated[int, Field(gt=0, le=10_000)] = 100
     rate_limit: _Rate = _Rate()
     timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
@@ -116,6 +117,7 @@ def _read(path: Path) -> Sync:
             upsert=target.upsert,
             delete=target.delete,
             read=target.read,
+            envelope=target.envelope,
             batch_size=target.batch_size,
             requests=target.rate_limit.requests,
             per_seconds=target.rate_limit.per_seconds,

@@ -47,7 +47,7 @@ SELECT c.key
 FROM control.sync_plan_changes AS c
 JOIN control.sync_deliveries AS d
   ON d.sync = %(sync)s AND d.key = c.key AND d.operation = c.operation AND d.revision = c.revision
-WHERE c.plan_id = %(plan_id)s AND d.state = 'accepted' AND d.payload IS NOT DISTINCT FROM c.after
+WHERE c.plan_id = %(plan_id)s AND d.state = 'accepted' AND jsonb_strip_nulls(d.payload) IS NOT DISTINCT FROM c.after
 
 -- name: end_killed_runs
 UPDATE control.sync_runs
@@ -86,7 +86,7 @@ WHERE d.sync = %(sync)s AND d.key = r.key AND d.operation = r.operation AND d.re
 
 -- name: settle_ledger
 INSERT INTO control.sync_ledger AS l (sync, key, payload, revision, run_id)
-SELECT %(sync)s, r.key, r.payload, r.revision + 1, %(run_id)s
+SELECT %(sync)s, r.key, jsonb_strip_nulls(r.payload), r.revision + 1, %(run_id)s
 FROM jsonb_to_recordset(%(rows)s) AS r(key text, payload jsonb, revision bigint, state text)
 WHERE r.state = 'accepted'
 ON CONFLICT (sync, key) DO UPDATE

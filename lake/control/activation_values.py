@@ -97,7 +97,7 @@ class StoredPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One record handed, or about to be handed, to the destination."""
+    """One record handed, or about to be handed, to the destination; a null in `payload` takes away."""
 
     key: str
     operation: Operation
