@@ -1,0 +1,99 @@
+"""`lake ingest`: land topics, and show how far landing is."""
+
+from __future__ import annotations
+
+import signal
+from threading import Event
+from typing import Annotated, Any
+
+import typer
+
+from app.cli import frame
+from lake.settings import find_project, load_settings
+
+cli = typer.Typer(help="Landing of topics.", no_args_is_help=True)
+
+Streams = Annotated[
+    list[str] | None, typer.Argument(metavar="[STREAM]...", help="All of them when none is named.")
+]
+Follow = Annotated[bool, typer.Option("--follow", help="Go on until stopped.")]
+
+
+@cli.command("run")
+def run(
+    streams: Streams = None,
+    *,
+    follow: Follow = False,
+    reason: frame.ReasonOption = "",
+    as_json: frame.JsonFlag = False,
+) -> None:
+    """Land what the topics hold, each record once; a second run lands nothing."""
+    from ingest.landing import run_streams  # noqa: PLC0415  keeps `lake --help` fast
+
+    settings = load_settings()
+    contracts = _contracts(streams)
+    stop = Event()
+    if follow:
+        _stop_on_signals(stop)
+    counts: dict[str, int] = {}
+    with (
+        frame.act(settings, "ingest.run", target=" ".join(streams or ()), reason=reason) as detail,
+        frame.progress("records landed") as show,
+    ):
+
+        def on_progress(progress: Any) -> None:
+            counts[progress.stream] = progress.landed + progress.quarantined
+            show(sum(counts.values()))
+
+        reports = run_streams(settings, contracts, follow=follow, observer=on_progress, stop=stop)
+        detail["landed"] = {r.stream: r.landed for r in reports}
+        detail["quarantined"] = {r.stream: r.quarantined for r in reports}
+    if as_json:
+        frame.print_json(reports)
+        return
+    columns = ("stream", "landed", "quarantined", "commits", "seconds", "rows/s")
+    rows = [
+        (r.stream, r.landed, r.quarantined, r.commits, f"{r.seconds:.1f}", f"{r.rows_per_second:.0f}")
+        for r in reports
+    ]
+    frame.print_table("Landing", columns, rows)
+    if all(r.was_idle for r in reports):
+        frame.say("nothing new: everything had landed already")
+
+
+@cli.command("status")
+def status(streams: Streams = None, *, as_json: frame.JsonFlag = False) -> None:
+    """Show position, end and lag of every partition."""
+    from ingest.status import read_status  # noqa: PLC0415  keeps `lake --help` fast
+
+    found = read_status(load_settings(), _contracts(streams))
+    if as_json:
+        frame.print_json([{**frame.to_plain(s), "lag": s.lag} for s in found])
+        return
+    columns = ("stream", "partition", "position", "end", "lag", "last commit")
+    rows = [
+        (s.stream, p.partition, p.position, p.end, p.lag, s.last_commit) for s in found for p in s.partitions
+    ]
+    frame.print_table("Landing", columns, rows)
+    for s in found:
+        if s.problem:
+            frame.say(f"{s.stream}: {s.problem}")
+
+
+def _contracts(streams: list[str] | None) -> Any:
+    from ingest.landing import choose  # noqa: PLC0415  keeps `lake --help` fast
+    from lake.contracts import load_contracts  # noqa: PLC0415
+
+    return choose(load_contracts(find_project().contracts), streams or ())
+
+
+def _stop_on_signals(stop: Event) -> None:
+    """End `--follow` after the commit under way; a second signal ends at once."""
+
+    def end(number: int, frame: Any) -> None:
+        del frame
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
