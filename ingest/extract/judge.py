@@ -43,12 +43,13 @@ class Judge:
             if found := self._rules.failing_rules(values):
                 broken.add(position)
                 failures[places[position]] = found
-        kept = [position for position in range(decoded.rows.num_rows) if position not in broken]
+        count = decoded.rows.num_rows
+        kept = pa.array([position for position in range(count) if position not in broken], pa.int64())
         rows = decoded.rows.take(kept) if broken else decoded.rows
         checked = Checked(
             raw=raw,
             rows=rows.combine_chunks(),
-            good=pa.array([places[position] for position in kept], pa.int64()),
+            good=pa.array(places, pa.int64()).take(kept),
             bad=tuple(sorted(failures)),
         )
         return Judged(checked=checked, failures=failures)
