@@ -52,7 +52,8 @@ def read_positions(state: TableState, *, cluster: str, topic_id: str) -> dict[Pa
     for key, text in state.properties.items():
         if not key.startswith(f"{PREFIX}{cluster}/"):
             continue
-        _, found_id, partition = key.rsplit("/", 2)
+        # A topic id is base64, so it may hold a slash itself.
+        found_id, partition = key.removeprefix(f"{PREFIX}{cluster}/").rsplit("/", 1)
         if found_id != topic_id:
             raise HistoryError(
                 f"{state.name} was landed from topic id {found_id}; the topic of that name is {topic_id} now",

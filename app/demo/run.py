@@ -48,7 +48,7 @@ def _steps(run: DemoRun, settings: Settings) -> Proof:
     run.step("systems", lambda: _systems(run.systems))  # 2
     settings = load_settings(project=project)
     replayed = run.step("replay", lambda: _replay(run, settings))  # 3
-    run.step("land", lambda: land(settings))  # 4
+    run.step("land", lambda: land(project, settings))  # 4
     run.step("extract", lambda: extract(settings))  # 5
     run.step("plan", lambda: _plan(project, settings))  # 6
     run.step("activate", lambda: activate(project, settings))  # 7

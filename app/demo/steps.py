@@ -65,11 +65,13 @@ def undone_when_interrupted(run: DemoRun) -> Iterator[None]:
         raise
 
 
-def land(settings: Settings) -> Outcome:
+def land(project: Project, settings: Settings) -> Outcome:
     """Read both topics to their end."""
     from ingest.landing import run_streams  # noqa: PLC0415
+    from lake.contracts import StreamKind, load_contracts  # noqa: PLC0415
 
-    reports = run_streams(settings)
+    contracts = [c for c in load_contracts(project.contracts) if c.kind is StreamKind.TOPIC]
+    reports = run_streams(settings, contracts)
     landed = sum(r.landed for r in reports)
     quarantined = sum(r.quarantined for r in reports)
     rows_per_second = landed / max(sum(r.seconds for r in reports), 0.001)
