@@ -19,6 +19,7 @@ from pyiceberg.io.pyarrow import (
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.typedef import Record
 
+from lake.catalog.encoding import choose_encodings
 from lake.catalog.errors import mapped
 from lake.catalog.schemas import file_schema
 from lake.catalog.tables import TableState
@@ -118,6 +119,7 @@ def _write(state: TableState, record: Record, rows: pa.Table) -> WrittenFile:
     if not table.spec().is_unpartitioned():
         name = f"{table.spec().partition_to_path(record, table.schema())}/{name}"
     path = table.location_provider().new_data_location(name)
+    encodings = choose_encodings(rows)
     with mapped(f"write a data file of {state.name}"), table.io.new_output(path).create() as stream:
         with pq.ParquetWriter(
             stream,
@@ -126,6 +128,8 @@ def _write(state: TableState, record: Record, rows: pa.Table) -> WrittenFile:
             compression_level=int(table.properties.get("write.parquet.compression-level", "1")),
             store_schema=False,
             store_decimal_as_integer=True,
+            use_dictionary=encodings.dictionary,
+            column_encoding=encodings.others or None,
         ) as writer:
             writer.write_table(rows, row_group_size=_ROW_GROUP_ROWS)
         size = stream.tell()
