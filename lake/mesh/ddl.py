@@ -32,6 +32,11 @@ _WIDER = {
 }
 _ABSENT = {_T.INTERVAL, _T.UNKNOWN, _T.NULL, _T.UNION, _T.BIT, _T.TIMETZ}
 _UNITS: dict[type[exp.Expr], str] = {exp.Year: "year", exp.Month: "month", exp.Day: "day", exp.Hour: "hour"}
+_SIZED: dict[type[exp.Expr], str] = {
+    exp.PartitionedByBucket: "bucket",
+    exp.PartitionByTruncate: "truncate",
+    exp.Trunc: "truncate",
+}
 _TIMES = (_T.DATE, _T.TIMESTAMP, _T.TIMESTAMPTZ, _T.TIMESTAMPNTZ, _T.DATETIME)
 # Applied to every table; what a model says in physical_properties wins.
 _PROPERTIES = {
@@ -90,12 +95,11 @@ def partition(name: TableName, cut: exp.Expr, columns: Mapping[str, exp.DataType
             return f"{unit}({quote_identifier(cut.this.name)})"
     if type(cut) in _UNITS:
         return f"{_UNITS[type(cut)]}({quote_identifier(cut.this.name)})"
-    arguments = cut.expressions if isinstance(cut, exp.Anonymous) else [cut.this, cut.args.get("decimals")]
-    word = cut.name.lower() if isinstance(cut, exp.Anonymous) else "truncate"
-    numbers = [a for a in arguments if isinstance(a, exp.Literal)]
-    names = [a for a in arguments if isinstance(a, exp.Column)]
-    if word in {"bucket", "truncate"} and len(numbers) == 1 and len(names) == 1:
-        return f"{word}({numbers[0].name}, {quote_identifier(names[0].name)})"
+    word = cut.name if isinstance(cut, exp.Anonymous) else _SIZED.get(type(cut), "")
+    numbers = [size.name for size in cut.find_all(exp.Literal)]
+    names = [column.name for column in cut.find_all(exp.Column)]
+    if word.lower() in _SIZED.values() and len(numbers) == 1 and len(names) == 1:
+        return f"{word.lower()}({numbers[0]}, {quote_identifier(names[0])})"
     raise StockError(
         f"{name}: can't partition by {cut.sql('duckdb')}",
         hint="use a column, year(c), month(c), day(c), hour(c), bucket(n, c) or truncate(n, c)",

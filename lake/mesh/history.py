@@ -71,10 +71,11 @@ class History:
             batch = self._take()
             records = [item for item in batch if not isinstance(item, threading.Event)]
             try:
-                if not ready:
+                if records and not ready:
                     migrate(self._settings)
                     ready = True
-                write_history(self._settings, records)
+                if records:
+                    write_history(self._settings, records)
             except Exception as error:  # noqa: BLE001  this thread's boundary: history never stops a run
                 self.dropped += len(records)
                 reason = error.message if isinstance(error, LakeError) else type(error).__name__

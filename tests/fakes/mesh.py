@@ -1,0 +1,122 @@
+"""A SQLMesh project of one test: its own schemas, state, models and, where wanted, a catalog behind a proxy."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from lake.mesh.engine import open_engine
+from lake.postgres import connect
+from lake.settings import Project, Settings, load_settings
+from lake.types import quote_identifier
+
+CONFIG = """\
+project: {name}
+default_gateway: lake
+gateways:
+  lake:
+    connection: {{type: lake}}
+    state_connection: {{type: lake_state}}
+    state_schema: sqlmesh
+model_defaults: {{dialect: duckdb, start: 2026-01-01}}
+cache_dir: {cache}
+disable_anonymized_analytics: true
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeshProject:
+    """`name` prefixes every schema of the project: `<name>_raw` for sources, `<name>` for models."""
+
+    name: str
+    project: Project
+    settings: Settings
+    engine: duckdb.DuckDBPyConnection = field(repr=False)
+
+    @property
+    def raw(self) -> str:
+        return f"{self.name}_raw"
+
+    def model(self, name: str, header: str, query: str, *, audits: str = "") -> None:
+        """Write a model's file; `{raw}` and `{me}` stand for the schemas."""
+        text = (
+            f"MODEL (name {{me}}.{name}, {header}{', audits (' + audits + ')' if audits else ''});\n{query}\n"
+        )
+        path = self.project.root / "models" / f"{name}.sql"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text.format(raw=f"lake.{self.raw}", me=self.name), encoding="utf-8")
+
+    def sql(self, statement: str) -> list[Any]:
+        """Run a statement on a connection of the test's own, past SQLMesh and past the proxy."""
+        text = statement.format(raw=f"lake.{self.raw}", me=f"lake.{self.name}")
+        return self.engine.execute(text).fetchall()
+
+    def context(self) -> Any:
+        """Load the project with stock SQLMesh."""
+        from sqlmesh import Context
+        from sqlmesh.core.console import NoopConsole, set_console
+
+        set_console(NoopConsole())
+        return Context(paths=[str(self.project.root)])
+
+    def plan(self, context: Any, environment: str | None = None, **options: Any) -> Any:
+        """Plan and apply without questions."""
+        return context.plan(environment, auto_apply=True, no_prompts=True, skip_tests=True, **options)
+
+    def physical(self, context: Any, model: str) -> tuple[str, str]:
+        """Return schema and name of the table behind a model's present version."""
+        table = context.table_name(f"{self.name}.{model}", "prod")
+        return tuple(part.strip('"') for part in table.split(".")[-2:])  # type: ignore[return-value]
+
+
+@contextmanager
+def mesh_project(folder: Path, stack: Settings, *, catalog_uri: str | None = None) -> Iterator[MeshProject]:
+    """Make a project with a database of its own; its schemas stay in the test's catalog."""
+    name = f"m{uuid.uuid4().hex[:8]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(CONFIG.format(name=name, cache=folder / ".cache"), encoding="utf-8")
+    with connect(stack.postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {quote_identifier(name)}".encode())
+    project = Project(root=folder)
+    write_endpoints(project, stack, database=name, catalog_uri=catalog_uri)
+    engine = open_engine(stack)
+    engine.execute(f"CREATE SCHEMA lake.{name}_raw")
+    try:
+        yield MeshProject(name=name, project=project, settings=load_settings(project=project), engine=engine)
+    finally:
+        engine.close()
+        with connect(stack.postgres, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {quote_identifier(name)} WITH (FORCE)".encode())
+
+
+def write_endpoints(
+    project: Project, stack: Settings, *, database: str, catalog_uri: str | None = None, **changes: Any
+) -> None:
+    """Write the endpoints that the project's connections read."""
+    catalog = stack.catalog
+    if catalog_uri is not None:
+        token = catalog.oauth2_server_uri or f"{catalog.uri}/v1/oauth/tokens"
+        catalog = catalog.model_copy(update={"uri": catalog_uri, "oauth2_server_uri": token})
+    document = {
+        "storage": _revealed(stack.storage),
+        "catalog": _revealed(catalog),
+        "postgres": {**_revealed(stack.postgres), "database": database},
+        **changes,
+    }
+    project.state.mkdir(mode=0o700, exist_ok=True)
+    project.endpoints_file.write_text(json.dumps(document), encoding="utf-8")
+
+
+def _revealed(section: Any) -> dict[str, Any]:
+    values = {}
+    for key, value in section:
+        secret = getattr(value, "get_secret_value", None)
+        values[key] = secret() if secret else str(value) if isinstance(value, Path) else value
+    return values
