@@ -33,8 +33,11 @@ def read_logs(project: Project, service: str | None, *, lines: int) -> Iterator[
 
 
 def follow_logs(project: Project, service: str | None) -> Iterator[str]:
-    """Yield lines as they are written, until the caller stops."""
-    ends = {file: file.stat().st_size for file in log_files(project, service)}
+    """Yield the lines that are written from now on, until the caller stops."""
+    return _follow({file: file.stat().st_size for file in log_files(project, service)})
+
+
+def _follow(ends: dict[Path, int]) -> Iterator[str]:
     single = len(ends) == 1
     while True:
         for file, seen in ends.items():
