@@ -169,7 +169,7 @@ def foreign_key_share(use: Use) -> Iterator[Case]:
 
 def reconciles_with(use: Use) -> Iterator[Case]:
     row = use.good()
-    same: Row = {"household_id": 1, "sold_at": NOON, "activity_date": DAY, "sales_value": Decimal("1.00")}
+    same: Row = {"household_id": 1, "sold_date": DAY, "activity_date": DAY, "sales_value": Decimal("1.00")}
     open_day: Row = {"activity_date": DAY + dt.timedelta(days=1), "sales_value": Decimal(0)}
     yield Case(says="both sides equal", rows=[row], other=[same, *_beyond(use, open_day)], fails=False)
     yield Case(says="a row too few", rows=[row], other=[same, same, *_beyond(use, open_day)])

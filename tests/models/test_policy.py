@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlglot import ErrorLevel, exp, parse_one
 from sqlmesh.core.dialect import parse
 from sqlmesh.core.model import load_sql_based_model
 
@@ -128,6 +129,27 @@ def test_every_macro_is_used_by_a_model(project: Context) -> None:
 
     assert ours
     assert ours <= called
+
+
+def test_every_query_and_audit_can_be_written_for_trino(project: Context) -> None:
+    """Nothing that Trino lacks, and no function that has no counterpart there."""
+    interval = {"start": "2026-04-01", "end": "2026-04-02"}
+    wrong = {}
+    for model in project.models.values():
+        if model.kind.is_external:
+            continue
+        queries = [model.render_query_or_raise(**interval)]
+        for audit, args in model.audits_with_args:
+            plain = {name: value for name, value in args.items() if name != "blocking"}
+            queries.append(model.render_audit_query(audit, **interval, **plain))
+        for query in queries:
+            unknown = [node.name for node in query.find_all(exp.Anonymous)]
+            written = query.sql("trino", unsupported_level=ErrorLevel.RAISE)
+            parse_one(written, dialect="trino", error_level=ErrorLevel.RAISE)
+            if unknown or "QUALIFY" in written:
+                wrong[model.name] = unknown or written
+
+    assert wrong == {}
 
 
 def _violated(

@@ -15,7 +15,7 @@ MODEL (
       measure := SUM(sales_value),
       source := staging.stg_retail__transactions,
       source_measure := SUM(sales_value),
-      source_condition := sold_at BETWEEN @start_dt AND @end_dt
+      source_condition := sold_date BETWEEN @start_date AND @end_date
     )
   )
 );
@@ -29,7 +29,7 @@ SELECT
   @money_sum(lines.retail_discount + lines.coupon_discount + lines.coupon_match_discount)::DECIMAL(18, 2) AS discount_value /* Dollars taken off by card and coupons */
 FROM staging.stg_retail__transactions AS lines
 WHERE
-  lines.sold_at BETWEEN @start_dt AND @end_dt
+  lines.sold_date BETWEEN @start_date AND @end_date
 GROUP BY
   lines.household_id,
   lines.sold_date

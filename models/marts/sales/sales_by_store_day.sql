@@ -27,7 +27,7 @@ MODEL (
       measure := SUM(sales_value),
       source := staging.stg_retail__transactions,
       source_measure := SUM(sales_value),
-      source_condition := sold_at BETWEEN @start_dt AND @end_dt
+      source_condition := sold_date BETWEEN @start_date AND @end_date
     )
   )
 );
@@ -45,7 +45,7 @@ SELECT
   @money_sum(lines.coupon_match_discount)::DECIMAL(18, 2) AS coupon_match_discount /* Dollars the shop added to match coupons */
 FROM staging.stg_retail__transactions AS lines
 WHERE
-  lines.sold_at BETWEEN @start_dt AND @end_dt
+  lines.sold_date BETWEEN @start_date AND @end_date
 GROUP BY
   lines.store_id,
   lines.sold_date
