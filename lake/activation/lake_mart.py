@@ -37,11 +37,8 @@ class LakeMart:
         """
         tree = self._resolved(sync)
         pins = self._pins(tree)
-        for table in tree.find_all(exp.Table):
-            if (name := table_name(table)) is not None:
-                table.set("when", _version(pins[str(name)]))
         with mapped_engine(self.session.settings, f"read {sync.model}"):
-            rows = self.session.connection.execute(tree.sql(DIALECT)).to_arrow_table()
+            rows = self.session.connection.execute(pinned(tree, pins).sql(DIALECT)).to_arrow_table()
         return MartState(records=to_records(sync, rows.to_pylist()), snapshots=pins)
 
     def _resolved(self, sync: Sync) -> exp.Expr:
@@ -64,19 +61,18 @@ class LakeMart:
         return int(state.main)
 
 
-def _version(snapshot: int) -> exp.Expr:
-    probe: exp.Expr = sqlglot.parse_one(
-        f"SELECT 1 FROM t AT (VERSION => {snapshot:d})",  # noqa: S608 - a number
-        dialect=DIALECT,
-    )
-    table = probe.find(exp.Table)
-    assert table is not None
-    when: exp.Expr = table.args["when"]
-    return when
+def pinned(tree: exp.Expr, pins: Mapping[str, int]) -> exp.Expr:
+    """Return `tree` with each table of the lake read at its pinned snapshot.
 
-
-@contextmanager
-def open_mart(settings: Settings) -> Iterator[LakeMart]:
-    """Open a session on the lake for reading marts; UnavailableError names what does not answer."""
-    with open_session(settings) as session:
-        yield LakeMart(session=session)
+    The version stands in a subquery of its own, because no alias can follow it in a table reference.
+    """
+    copy = tree.copy()
+    for table in list(copy.find_all(exp.Table)):
+        name = table_name(table)
+        if name is None:
+            continue
+        alias = table.alias_or_name
+        table.set("alias", None)
+        version = f"SELECT * FROM {table.sql(DIALECT)} AT (VERSION => {pins[str(name)]:d})"  # noqa: S608 - a number
+        table.replace(sqlglot.parse_one(f"({version}) AS {quote_identifier(alias)}", dialect=DIALECT))
+    return copy
