@@ -76,3 +76,10 @@ def pinned(tree: exp.Expr, pins: Mapping[str, int]) -> exp.Expr:
         version = f"SELECT * FROM {table.sql(DIALECT)} AT (VERSION => {pins[str(name)]:d})"  # noqa: S608 - a number
         table.replace(sqlglot.parse_one(f"({version}) AS {quote_identifier(alias)}", dialect=DIALECT))
     return copy
+
+
+@contextmanager
+def open_mart(settings: Settings) -> Iterator[LakeMart]:
+    """Open a session on the lake for reading marts; UnavailableError names what does not answer."""
+    with open_session(settings) as session:
+        yield LakeMart(session=session)
