@@ -33,7 +33,6 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     args = parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _as_interrupt)
     module, function = COMMANDS[args.command]
     try:
         getattr(import_module(module), function)(args)
@@ -165,4 +164,5 @@ def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _as_interrupt)
     sys.exit(main())

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from demo.clock import Clock
-from demo.replay import Ends, check_log, settled_ends
+from demo.replay import Ends, check_log, exceeds, settled_ends
 from demo.sequence import Sequence
 from demo.topic import Topic, Writer
 
-LONGEST_SLEEP = 30.0  # a machine that slept must not wait for the rest of a long sleep
+LONGEST_SLEEP = 60.0  # a machine that slept must not wait for the rest of a long sleep
 
 Say = Callable[[str], None]
 
@@ -46,6 +46,8 @@ class LiveStream:
 
     def catch_up(self, now_seconds: int) -> int:
         """Produce what is due and not in the topic yet; returns how many that were."""
+        if not exceeds(self._sequence.due(now_seconds), self._ends):
+            return 0
         before = sum(self._ends)
         try:
             for batch in self._sequence.batches(self._ends, now_seconds):

@@ -48,7 +48,7 @@ def _cut_off(value: bytes) -> bytes:
 
 
 def _with_latin1_note(value: bytes) -> bytes:
-    return value.replace(b"}", b',"note":"caf\xe9"}')
+    return value.replace(b"}", b',"note":"d\xe9j\xe0 vu"}')
 
 
 def _empty(_value: bytes) -> bytes:

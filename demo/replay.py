@@ -81,7 +81,7 @@ def settled_ends(topic: Topic, due: Ends, *, fresh: bool, clock: Clock) -> Ends:
     One is enough for a topic that was created a moment ago, and when all that is due is there.
     """
     ends = topic.ends()
-    if fresh or all(end >= wanted for end, wanted in zip(ends, due, strict=True)):
+    if fresh or not exceeds(due, ends):
         return ends
     for _ in range(SETTLE_TRIES):
         clock.sleep(SETTLE_SECONDS)
@@ -92,6 +92,11 @@ def settled_ends(topic: Topic, due: Ends, *, fresh: bool, clock: Clock) -> Ends:
         f"{topic.name} grows although this source isn't writing to it",
         hint="find and stop the other producer",
     )
+
+
+def exceeds(due: Ends, ends: Ends) -> bool:
+    """Say whether a partition still lacks something that is due."""
+    return any(wanted > end for wanted, end in zip(due, ends, strict=True))
 
 
 def check_log(sequence: Sequence, topic: Topic, ends: Ends) -> None:
@@ -123,8 +128,7 @@ def produce(
     progress: Progress = lambda _done: None,
 ) -> Ends:
     """Append what is due at a time to partitions that end at `ends`; returns the new ends."""
-    due = sequence.due(now_seconds)
-    if all(end >= wanted for end, wanted in zip(ends, due, strict=True)):
+    if not exceeds(sequence.due(now_seconds), ends):
         return ends
     writer = Writer(topic, ends)
     began, written = clock.monotonic(), 0

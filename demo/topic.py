@@ -18,6 +18,7 @@ from confluent_kafka.cimpl import NewTopic
 from demo.errors import DemoError, ForeignLogError, UnavailableError
 from demo.sequence import Batch
 
+CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 15.0
 SETTINGS = {
     "cleanup.policy": "delete",
@@ -70,15 +71,11 @@ class Topic:
         """
         with self._reachable():
             admin = AdminClient(self.client)
-            new = NewTopic(self.name, self.partitions, -1, config=SETTINGS)
-            try:
+            known = admin.list_topics(timeout=CONNECT_SECONDS).topics.get(self.name)
+            if known is None:
+                new = NewTopic(self.name, self.partitions, -1, config=SETTINGS)
                 admin.create_topics([new], operation_timeout=ANSWER_SECONDS)[self.name].result()
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise
-            else:
                 return True
-            known = admin.list_topics(self.name, timeout=ANSWER_SECONDS).topics[self.name]
         if len(known.partitions) != self.partitions:
             raise ForeignLogError(
                 f"topic {self.name} has {len(known.partitions)} partitions in place of {self.partitions}",

@@ -126,7 +126,7 @@ def _read(raw: Any, *, deletion: bool) -> tuple[str | None, Row | RowError]:
         row = read_row(raw, deletion=deletion)
     except RowError as error:
         named = raw.get("external_id") if isinstance(raw, dict) else None
-        return named if isinstance(named, str) else None, error
+        return named if isinstance(named, str) and named.isprintable() else None, error
     return row.external_id, row
 
 
