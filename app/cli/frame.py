@@ -51,9 +51,9 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows as a table; line-based and without frames when nobody watches."""
+    """Print rows as a table; tab-separated lines under a line of names when nobody watches."""
     if not out.is_terminal:
-        for row in rows:
+        for row in (columns, *rows):
             sys.stdout.write("\t".join("" if cell is None else str(cell) for cell in row) + "\n")
         return
     table = Table(title=title, title_justify="left")

@@ -16,7 +16,7 @@ PINS = {"analytics.orders": 7, "analytics.people": 9}
     [
         "SELECT o.id FROM lake.analytics.orders AS o",
         "SELECT orders.id FROM lake.analytics.orders",
-        "WITH x AS (SELECT id FROM analytics.orders AS o JOIN analytics.people AS p USING (id)) SELECT id FROM x",
+        "WITH x AS (SELECT id FROM analytics.orders AS o JOIN analytics.people AS p USING (id)) FROM x",
     ],
 )
 def test_a_pinned_query_is_one_that_duckdb_parses(query):
