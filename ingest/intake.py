@@ -12,8 +12,8 @@ from lake.clock import Clock
 from lake.settings import LandingSettings
 from lake.types import Offset, Partition
 
-_BLOCK_RECORDS = 16_384  # what the fast path decodes at once; larger gains nothing, smaller costs
-_WAITING_BLOCKS = 6  # raw bytes that may wait for the pool: beyond it reading pauses
+_BLOCK_RECORDS = 8_192  # what the fast path decodes at once; larger gains nothing, smaller costs
+_WAITING_BLOCKS = 4  # raw bytes that may wait for the pool: beyond it reading pauses
 _RECORD_OVERHEAD = 150  # bytes of a record besides its value: key, coordinates, Python objects
 
 

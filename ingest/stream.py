@@ -24,7 +24,7 @@ from lake.types import Offset, Partition
 
 log = get_logger("ingest")
 
-_RECORDS_PER_POLL = 10_000
+_RECORDS_PER_POLL = 2_000  # more of them at once leave the processor's cache before they are used
 _POLL_SECONDS = 0.2
 _DECODERS = 1  # Arrow's reader works beside the reading thread; more threads only raise the memory
 
