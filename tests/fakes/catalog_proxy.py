@@ -93,7 +93,7 @@ def catalog_proxy(upstream: str, *, mark: bytes) -> Iterator[tuple[CatalogProxy,
                 return
             self.answer(status, headers, content)
 
-        do_GET = do_POST = do_DELETE = do_HEAD = do_PUT = handle_any
+        do_GET = do_POST = do_DELETE = do_HEAD = do_PUT = handle_any  # noqa: N815  http.server's names
 
         def answer(self, status: int, headers: list[Any], content: bytes) -> None:
             self.send_response(status)

@@ -1,4 +1,4 @@
-"""A SQLMesh project of one test: its own schemas, state, models and, where wanted, a catalog behind a proxy."""
+"""A SQLMesh project of one test: its own schemas, state and models; the catalog may be behind a proxy."""
 
 from __future__ import annotations
 
@@ -63,7 +63,12 @@ class MeshProject:
         from sqlmesh import Context
         from sqlmesh.core.console import NoopConsole, set_console
 
-        set_console(NoopConsole())
+        class Console(NoopConsole):
+            def log_failed_models(self, errors: Any) -> None:
+                for error in errors:
+                    print(f"{error}: {error.__cause__}")  # noqa: T201  pytest shows it when the test fails
+
+        set_console(Console())
         return Context(paths=[str(self.project.root)])
 
     def plan(self, context: Any, environment: str | None = None, **options: Any) -> Any:
