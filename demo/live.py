@@ -54,7 +54,7 @@ class LiveStream:
                 self._writer.write(batch)
             self._ends = self._writer.flush()
         except KeyboardInterrupt:
-            self._writer.abandon()
+            self._ends = self._writer.abandon()
             raise
         return sum(self._ends) - before
 

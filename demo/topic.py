@@ -167,9 +167,10 @@ class Writer:
             raise UnavailableError(f"{self._topic.name}: {left} records not acknowledged", hint="lake status")
         return tuple(self._expected)
 
-    def abandon(self) -> None:
-        """Give what is queued a short time to arrive; the next run reads how far it came."""
+    def abandon(self) -> tuple[int, ...]:
+        """Give what is queued a short time to arrive and return the ends that were acknowledged."""
         self._producer.flush(3)
+        return tuple(self._expected)
 
     def _report(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
