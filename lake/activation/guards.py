@@ -10,16 +10,18 @@ from lake.control.activation_values import Change, Operation
 
 
 def tripped(
-    guards: Guards, changes: Iterable[Change], *, mart_rows: int, ledger_rows: int
+    guards: Guards, changes: Iterable[Change], *, mart_rows: int, ledger_rows: int, first: bool
 ) -> tuple[str, ...]:
     """Return a sentence per guard that the plan trips; empty means it may be applied.
 
-    Before the first records are accepted there is no baseline, so nothing can trip.
+    Until one plan was applied to its end (`first`) there is no baseline: only an empty mart trips.
     """
     if ledger_rows == 0:
         return ()
     if mart_rows == 0:
         return (f"the mart is empty: this would delete all {ledger_rows} records",)
+    if first:
+        return ()
     counts = Counter(change.operation for change in changes)
     limits = {
         Operation.CREATE: guards.max_create_share,

@@ -98,6 +98,10 @@ class SyncStore:
             **row, changes=tuple(Change(**{**c, "operation": Operation(c["operation"])}) for c in changes)
         )
 
+    def has_baseline(self) -> bool:
+        """Tell whether any plan was ever applied to its end."""
+        return bool(self._one("has_baseline")["found"])
+
     def accepted_keys(self, plan: StoredPlan) -> frozenset[str]:
         """Return the keys of `plan` that the destination has accepted since."""
         rows = self.connection.execute(

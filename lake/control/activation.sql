@@ -33,6 +33,9 @@ WHERE sync = %(sync)s
 ORDER BY created_at DESC
 LIMIT 1
 
+-- name: has_baseline
+SELECT EXISTS (SELECT 1 FROM control.sync_plans WHERE sync = %(sync)s AND state = 'applied') AS found
+
 -- name: plan_changes
 SELECT key, operation, revision, before, after
 FROM control.sync_plan_changes

@@ -145,9 +145,17 @@ GUARDS = Guards(max_create_share=0.5, max_update_share=0.5, max_delete_share=0.1
 )
 def test_a_guard_trips_exactly_beyond_its_share(made, mart_rows, ledger_rows, trips):
     """Both sides of each limit."""
-    found = tripped(GUARDS, made, mart_rows=mart_rows, ledger_rows=ledger_rows)
+    found = tripped(GUARDS, made, mart_rows=mart_rows, ledger_rows=ledger_rows, first=False)
     assert len(found) == len(trips)
     assert all(word in sentence for word, sentence in zip(trips, found, strict=True))
+
+
+def test_an_interrupted_first_sync_is_no_baseline():
+    """Most records are still to be created: no share of the few that arrived says anything."""
+    made = changes(creates=900)
+    assert tripped(GUARDS, made, mart_rows=1000, ledger_rows=100, first=False)
+    assert not tripped(GUARDS, made, mart_rows=1000, ledger_rows=100, first=True)
+    assert tripped(GUARDS, changes(deletes=100), mart_rows=0, ledger_rows=100, first=True)
 
 
 def answer(status, *, json=None, headers=None):
