@@ -22,8 +22,7 @@ _SAMPLE = 10
 @cli.command()
 def plan(name: Name = None, *, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
     """Show what would be sent and keep it as the open plan; nothing is sent."""
-    from lake.activation import find_sync, make_plan  # noqa: PLC0415 - keeps `lake --help` fast
-    from lake.activation.lake_mart import open_mart  # noqa: PLC0415
+    from lake.activation import find_sync, make_plan, open_mart  # noqa: PLC0415 - keeps `lake --help` fast
     from lake.clock import SystemClock  # noqa: PLC0415
     from lake.control.activation import open_store  # noqa: PLC0415
 
@@ -47,8 +46,7 @@ def plan(name: Name = None, *, reason: ReasonOption = "", as_json: JsonFlag = Fa
 @cli.command()
 def apply(name: Name = None, *, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
     """Send the open plan, or make one and send it; run it again after any failure."""
-    from lake.activation import apply_sync, find_sync, open_destination  # noqa: PLC0415
-    from lake.activation.lake_mart import open_mart  # noqa: PLC0415
+    from lake.activation import apply_sync, find_sync, open_destination, open_mart  # noqa: PLC0415
     from lake.clock import SystemClock  # noqa: PLC0415
     from lake.control.activation import locked_store  # noqa: PLC0415
 

@@ -1,12 +1,10 @@
-"""Activation: keep a destination in step with a mart (design §4), each change delivered once (I6).
-
-The real mart is in `lake.activation.lake_mart`, apart because it brings DuckDB and the catalog along.
-"""
+"""Activation: keep a destination in step with a mart (design §4), each change delivered once (I6)."""
 
 from lake.activation.apply import Report, apply_sync
 from lake.activation.definition import Destination, Guards, Sync
 from lake.activation.destination import Target, open_destination
 from lake.activation.diff import accept, diff
+from lake.activation.lake_mart import LakeMart, open_mart
 from lake.activation.mart import Mart, MartState
 from lake.activation.plan import PlanCounts, count, make_plan
 from lake.activation.sync_file import find_sync, read_syncs
@@ -14,6 +12,7 @@ from lake.activation.sync_file import find_sync, read_syncs
 __all__ = [
     "Destination",
     "Guards",
+    "LakeMart",
     "Mart",
     "MartState",
     "PlanCounts",
@@ -27,5 +26,6 @@ __all__ = [
     "find_sync",
     "make_plan",
     "open_destination",
+    "open_mart",
     "read_syncs",
 ]

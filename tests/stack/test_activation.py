@@ -9,8 +9,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pytest
 
-from lake.activation import Guards, apply_sync, make_plan, open_destination
-from lake.activation.lake_mart import open_mart
+from lake.activation import Guards, apply_sync, make_plan, open_destination, open_mart
 from lake.catalog import open_catalog
 from lake.clock import SystemClock
 from lake.control.activation import (
