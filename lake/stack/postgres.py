@@ -75,6 +75,7 @@ class Postgres:
             os.chown(home, *user)
         if not data.exists():
             self._initialise(home, data, programs, user)
+        _remove_stale_pid(data)
         options = {**OPTIONS, "port": str(self.site.ports["postgres.sql"])}
         return Launch(
             argv=(
@@ -168,6 +169,23 @@ class Postgres:
             return disk_is_full(self.site.project)
         last = text.strip().splitlines()[-1:] or ["no message"]
         return TerminalError(f"postgres: initdb failed: {last[0]}", hint="lake logs postgres")
+
+
+def _remove_stale_pid(data: Path) -> None:
+    """Remove the pid file of a killed server when its pid now belongs to something else.
+
+    PostgreSQL sees to all other cases itself, but takes any live process of its user for a server.
+    """
+    file = data / "postmaster.pid"
+    try:
+        pid = int(file.read_text(encoding="utf-8").splitlines()[0])
+        alive = psutil.Process(pid)
+        if alive.name() != "postgres" or alive.cwd() != str(data):
+            file.unlink()
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return  # nothing is there, or PostgreSQL finds the pid free
+    except (ValueError, IndexError):
+        file.unlink()  # a kill in the moment of writing left it empty
 
 
 def _stands_in(process: psutil.Process, folder: str) -> bool:

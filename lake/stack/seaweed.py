@@ -75,7 +75,6 @@ class Seaweed:
         for folder in (data, self.site.run):
             folder.mkdir(mode=0o700, exist_ok=True)
         flags = {
-            "dir": str(data),
             "ip": HOST,
             "ip.bind": HOST,
             "master.telemetry": "false",
@@ -85,7 +84,9 @@ class Seaweed:
             "volume.preStopSeconds": "0",  # nobody else has to learn first that it goes
             "tableBucket": WAREHOUSE,
             "bucket": BUCKET,
-            # Relative to the working folder: a socket's path may not be longer than 104 bytes.
+            # Relative to the working folder: `-dir` is split at commas, and a socket's path may not be
+            # longer than 104 bytes.
+            "dir": f"../{data.name}",
             "filer.localSocket": "filer.sock",
             "s3.localSocket": "s3.sock",
             **{port: str(self._port(port)) for port in PORTS},

@@ -26,7 +26,7 @@ from lake.stack import EventKind, ServiceState, inspect, start, stop
 from lake.stack.model import MARK_PROJECT
 from lake.stack.state import read_state
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack_killed")]
 
 CORE = ("seaweed", "postgres", "tansu")
 COMMAND = Path(__file__).parents[1] / "fakes" / "services_command.py"

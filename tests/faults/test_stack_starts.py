@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -19,7 +20,7 @@ from lake.stack.ports import HOST
 from lake.stack.state import read_state
 from tests.conftest import make_project
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack_starts")]
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="shows what root does")
 
 
@@ -71,6 +72,26 @@ def test_a_child_that_ends_while_starting_is_reported_with_its_last_words(own_pr
     assert caught.value.hint == "lake logs postgres"
     assert list(process.orphans(own_project, {})) == []
     assert {s.state for s in inspect(own_project)} == {ServiceState.STOPPED}
+
+
+def test_a_stale_pid_file_does_not_stop_postgres(own_project):
+    """The pid of a killed server was given to another process of its user, or the file is empty."""
+    start(own_project)
+    file = own_project.state / "postgres" / "data" / "postmaster.pid"
+    lines = file.read_text().splitlines()
+    owner = file.stat().st_uid
+    sleeper = subprocess.Popen(["sleep", "600"], user=owner if os.geteuid() == 0 else None)
+    try:
+        for content in ("\n".join([str(sleeper.pid), *lines[1:]]) + "\n", ""):
+            os.kill(read_state(own_project).children["postgres"].pid, signal.SIGKILL)
+            file.write_text(content)
+            os.chown(file, owner, -1)
+
+            assert start(own_project).started == ("postgres",)
+        assert sleeper.poll() is None
+    finally:
+        sleeper.kill()
+        sleeper.wait()
 
 
 def test_too_little_space_is_said_before_anything_starts(own_project, monkeypatch):
@@ -125,7 +146,9 @@ def test_root_in_a_closed_folder_gets_postgres_without_opening_it(tmp_path, monk
     monkeypatch.setattr(postgres_user, "CACHE", cache / "lakemesh")
     monkeypatch.setattr(postgres_user, "open_to_others", lambda _: False)
     assert not tmp_path.parent.stat().st_mode & 0o001
-    project = make_project(tmp_path)
+    folder = tmp_path / f"a name with spaces, ü and {'far ' * 25}more than a socket's path may have"
+    folder.mkdir()
+    project = make_project(folder)
     modes = [p.stat().st_mode for p in (tmp_path, *tmp_path.parents)]
     try:
         start(project)
