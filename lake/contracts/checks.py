@@ -162,8 +162,8 @@ def _column(table: pa.Table, path: str) -> _Column:
     first, *members = path.split(".")
     if first not in table.column_names:
         return _Column(values=pa.nulls(table.num_rows), parent=None)
-    values = table.column(first).combine_chunks()
-    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    column = table.column(first)
+    values = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     parent = None
     for name in members:
         parent, values = values, pc.struct_field(values, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal as Number
 from typing import Any
@@ -88,6 +88,18 @@ def member(record: Mapping[str, Any] | None, path: str) -> tuple[bool, Any]:
     for parent in parents:
         record = record.get(parent) if record is not None else None
     return record is not None, record.get(leaf) if record is not None else None
+
+
+def broken_rules(
+    record: Mapping[str, Any], rules: Sequence[Rule], *, unread: frozenset[str] = frozenset()
+) -> Iterator[Rule]:
+    """Yield the rules that one record breaks; paths in `unread` could not be decoded and are left out."""
+    for rule in rules:
+        if any(rule.path == path or rule.path.startswith(f"{path}.") for path in unread):
+            continue
+        present, value = member(record, rule.path)
+        if present and breaks(rule, value):
+            yield rule
 
 
 def _short(value: Any) -> str:

@@ -7,7 +7,7 @@ from decimal import Decimal as Number
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lake.contracts import Rule, RuleKind
@@ -76,6 +76,7 @@ def tables(draw, names: tuple[str, ...] = tuple(TYPES)) -> tuple[pa.Table, list[
 
 
 @pytest.mark.parametrize("name", TYPES)
+@settings(deadline=None)
 @given(data=st.data())
 def test_columns_are_judged_as_their_values_are(name: str, data: st.DataObject):
     """For every type and rule, the masks are those of judging value by value."""
@@ -88,6 +89,7 @@ def test_columns_are_judged_as_their_values_are(name: str, data: st.DataObject):
     assert [found.get(id(rule), clean) for rule in rules] == expected
 
 
+@settings(deadline=None)
 @given(tables())
 def test_every_broken_rule_of_every_row_is_explained(drawn):
     """Breaches come by row, then by rule, and name no personal value."""
@@ -110,6 +112,7 @@ def test_every_broken_rule_of_every_row_is_explained(drawn):
     assert all(b.message.startswith(b.path) for b in breaches)
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.fixed_dictionaries({"city": st.none() | texts}), max_size=6))
 def test_a_member_is_missed_only_where_its_struct_is_there(addresses):
     """`required` inside an optional object binds only objects that exist."""

@@ -65,7 +65,7 @@ runs = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150, deadline=None)
 @given(runs)
 def test_each_version_of_each_record_is_new_exactly_once(drawn):
     """Runs in batches of any size, some of which end early, lose and repeat nothing."""

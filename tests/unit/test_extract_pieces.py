@@ -11,12 +11,14 @@ from pydantic import SecretStr
 
 from ingest.extract.client import ApiClient
 from ingest.extract.cursor import KEPT_IDENTITIES, Cursor
+from ingest.extract.judge import Judge
 from ingest.extract.page import PageError, read_page
 from ingest.extract.pagination import Walk
 from ingest.extract.plan import plan_extracts
 from ingest.extract.retry import Verdict, judge, retry_after
 from ingest.extract.source import Source, fill_in, load_source, load_sources
 from lake.clock import SystemClock
+from lake.contracts import parse_contract
 from lake.errors import BadInputError, ConfigurationError, HistoryError, TerminalError, UnavailableError
 from lake.settings import Project, Settings
 from lake.types import SnapshotId
@@ -288,3 +290,25 @@ def test_a_wrong_token_is_said_without_showing_it(tmp_path: Path, source: Source
 
     assert "auth.token of source shop" in caught.value.hint
     assert "stale-token" not in str(caught.value)
+
+
+def test_a_bad_record_lists_every_rule_that_it_breaks():
+    """What can't be read and what breaks a rule stand together; the order of records is kept."""
+    raw = [
+        b'{"id":1,"name":"fine","price":1,"updated_at":"2026-01-01T00:00:00Z"}',
+        b'{"id":"x","price":-2,"updated_at":"2026-01-01T00:00:00Z"}',
+        b'{"id":3,"name":"cheap","price":-1,"updated_at":"2026-01-01T00:00:00Z"}',
+        b"not json",
+    ]
+
+    judged = Judge(parse_contract(CONTRACT)).judge(raw)
+
+    found = {place: [(f.rule, f.path) for f in failures] for place, failures in judged.failures.items()}
+    assert judged.checked.rows["id"].to_pylist() == [1]
+    assert judged.checked.good.to_pylist() == [0]
+    assert judged.checked.bad == (1, 2, 3)
+    assert found == {
+        1: [("type", "id"), ("required", "name"), ("minimum", "price")],
+        2: [("minimum", "price")],
+        3: [("json", "")],
+    }
