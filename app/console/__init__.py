@@ -1,0 +1,1 @@
+"""The console: read-only pages over `lake.inspect`, refreshed by themselves."""
