@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Event
 
 import httpx
 import stamina
@@ -50,10 +52,17 @@ class ApiClient:
     """
 
     def __init__(
-        self, source: Source, settings: Settings, clock: Clock, transport: httpx.BaseTransport | None = None
+        self,
+        source: Source,
+        settings: Settings,
+        clock: Clock,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        stop: Event | None = None,
     ) -> None:
         self._source = source
         self._clock = clock
+        self._stop = stop or Event()  # set: nothing is tried again
         self._base = fill_in(source.base_url, settings.variables, source=source.source).rstrip("/")
         headers = {"accept": "application/json"}
         if isinstance(source.auth, BearerAuth):
@@ -81,7 +90,7 @@ class ApiClient:
         patience = Deadline.after(min(retry.connect_seconds, retry.total_seconds), self._clock)
 
         def pause(error: Exception) -> bool | timedelta:
-            if not isinstance(error, _Again):
+            if not isinstance(error, _Again) or self._stop.is_set():
                 return False
             log.info("extract.retried", resource=resource.name, reason=str(error), wait=error.wait)
             if error.wait is None:
@@ -104,7 +113,7 @@ class ApiClient:
             waits = f"; it asks to wait {error.wait:g} s" if error.wait else ""
             raise UnavailableError(
                 f"API {self._source.source}",
-                f"{self._base}{resource.path} gave no page ({error}{waits})",
+                f"{_without_credentials(self._base)}{resource.path} gave no page ({error}{waits})",
                 hint=f"start the API (the demo's: lake demo), then lake extract run {self._source.source}",
             ) from error
         raise AssertionError("stamina either returns or raises")
@@ -146,3 +155,8 @@ class ApiClient:
         except PageError as error:
             raise _Again(error.message) from error
         return Answer(page=page, etag=response.headers.get("etag"))
+
+
+def _without_credentials(address: str) -> str:
+    """Return an address as it may be shown: a name and password in it are left out."""
+    return re.sub(r"//[^/@]*@", "//", address)

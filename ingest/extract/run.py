@@ -45,14 +45,15 @@ def run_sources(
     reports: list[ExtractReport] = []
     for source in dict.fromkeys(extract.source.source for extract in extracts):
         own = [extract for extract in extracts if extract.source.source == source]
-        client = ApiClient(own[0].source, settings, clock, transport)
+        stop = Event()
+        client = ApiClient(own[0].source, settings, clock, transport=transport, stop=stop)
         around = Surroundings(
             client=client,
             catalog=catalog,
             landing=settings.landing,
             clock=clock,
             on_progress=on_progress,
-            stop=Event(),
+            stop=stop,
         )
         try:
             reports += _side_by_side(own, around)

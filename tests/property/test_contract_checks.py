@@ -89,7 +89,7 @@ def test_columns_are_judged_as_their_values_are(name: str, data: st.DataObject):
     assert [found.get(id(rule), clean) for rule in rules] == expected
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(tables())
 def test_every_broken_rule_of_every_row_is_explained(drawn):
     """Breaches come by row, then by rule, and name no personal value."""

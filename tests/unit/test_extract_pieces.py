@@ -225,7 +225,7 @@ def test_many_identities_are_left_to_the_tables():
 
 
 def fetch(settings: Settings, source: Source, api: PagedApi):
-    client = ApiClient(source, settings, SystemClock(), api.transport())
+    client = ApiClient(source, settings, SystemClock(), transport=api.transport())
     return client.fetch(source.resources[0], {"limit": "5"})
 
 
@@ -312,3 +312,16 @@ def test_a_bad_record_lists_every_rule_that_it_breaks():
         2: [("minimum", "price")],
         3: [("json", "")],
     }
+
+
+def test_credentials_in_an_address_are_not_shown(tmp_path: Path, source: Source):
+    """A name and password in base_url stay out of messages."""
+    settings = extract_project(
+        tmp_path / "p", Settings(project_root=tmp_path), url="http://someone:hush@127.0.0.1:9"
+    )
+    client = ApiClient(source, settings, SystemClock())
+
+    with pytest.raises(UnavailableError, match=r"http://127\.0\.0\.1:9/things") as caught:
+        client.fetch(source.resources[0], {})
+
+    assert "hush" not in str(caught.value)
