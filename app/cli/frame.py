@@ -20,7 +20,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from lake.control import recorded
 from lake.settings import Settings
 
 out = Console(highlight=False, soft_wrap=True)
@@ -81,5 +80,7 @@ def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], N
 @contextmanager
 def act(settings: Settings, name: str, *, target: str = "", reason: str = "") -> Iterator[dict[str, Any]]:
     """Record a changing command in the audit log; refused when it can't be logged."""
+    from lake.control import recorded  # noqa: PLC0415 - `lake --help` and `lake status` need no driver
+
     with recorded(settings.postgres, name, target=target, reason=reason) as detail:
         yield detail
