@@ -5,7 +5,6 @@ from lake.control.attempts import (
     AttemptState,
     open_attempt,
     read_attempts,
-    read_unsettled,
     settle_attempt,
     settle_older,
 )
@@ -56,7 +55,6 @@ __all__ = [
     "read_latest_audit_results",
     "read_plans",
     "read_runs",
-    "read_unsettled",
     "recorded",
     "settle_attempt",
     "settle_older",

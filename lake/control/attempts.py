@@ -42,9 +42,13 @@ class Attempt:
     reason: str = ""
 
 
-def open_attempt(settings: PostgresSettings, attempt: Attempt) -> None:
-    """Write an attempt before its transaction begins; UnavailableError means: do not begin."""
+def open_attempt(settings: PostgresSettings, attempt: Attempt) -> tuple[Attempt, ...]:
+    """Write an attempt before its transaction begins; UnavailableError means: do not begin.
+
+    Returns the older attempts of the table whose outcome nobody recorded, oldest first.
+    """
     with connect(settings) as connection:
+        older = connection.execute(_sections()["unsettled"], {"table_name": attempt.table_name}).fetchall()
         connection.execute(
             _sections()["open_attempt"],
             {
@@ -57,6 +61,7 @@ def open_attempt(settings: PostgresSettings, attempt: Attempt) -> None:
                 "run_id": attempt.run_id,
             },
         )
+    return tuple(_attempt(row) for row in older)
 
 
 def settle_attempt(
@@ -82,13 +87,6 @@ def settle_older(settings: PostgresSettings, outcomes: dict[UUID, AttemptState])
     with connect(settings) as connection:
         for attempt_id, state in outcomes.items():
             connection.execute(_sections()["settle_older"], {"attempt_id": attempt_id, "state": state.value})
-
-
-def read_unsettled(settings: PostgresSettings, table_name: str) -> tuple[Attempt, ...]:
-    """Return the attempts of a physical table whose outcome nobody recorded, oldest first."""
-    with connect(settings) as connection:
-        rows = connection.execute(_sections()["unsettled"], {"table_name": table_name}).fetchall()
-    return tuple(_attempt(row) for row in rows)
 
 
 def read_attempts(settings: PostgresSettings, table_name: str, *, limit: int = 100) -> tuple[Attempt, ...]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,7 +33,6 @@ from lake.control import (
     Attempt,
     AttemptState,
     open_attempt,
-    read_unsettled,
     settle_attempt,
     settle_older,
 )
@@ -98,8 +97,8 @@ class Publication:
         self.table, self.cursor = table, cursor
         # 0 An attempt that can't be written is not begun.
         try:
-            _settle_older(self.runtime, table)
-            open_attempt(self.runtime.control, self._attempt(table))
+            older = open_attempt(self.runtime.control, self._attempt(table))
+            _settle_older(self.runtime, table, older)
         except LakeError as error:
             self._release()
             raise as_stock(error) from error
@@ -248,9 +247,8 @@ def read_stamps(value: str | None) -> tuple[str, ...]:
     return tuple(json.loads(value)) if value else ()
 
 
-def _settle_older(runtime: Runtime, table: TableName) -> None:
+def _settle_older(runtime: Runtime, table: TableName, older: Sequence[Attempt]) -> None:
     """Find out what became of attempts whose process said nothing (step 0)."""
-    older = read_unsettled(runtime.control, str(table))
     if not older:
         return
     state = load_table(runtime.catalog, table)

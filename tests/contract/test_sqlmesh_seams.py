@@ -1,0 +1,146 @@
+"""The places of SQLMesh that lake.mesh touches are as they were when it was written.
+
+When one of these fails after an upgrade: read the stock function again, adapt `lake.mesh`, then this file.
+"""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def parameters(function: Any) -> list[str]:
+    """Return the names of a function's parameters, in order."""
+    return list(inspect.signature(function).parameters)
+
+
+def test_the_scheduler_evaluates_one_interval_by_these_names() -> None:
+    """`seams` wraps it as one publish and reads start, end and deployability_index by name."""
+    from sqlmesh.core.scheduler import Scheduler
+
+    assert parameters(Scheduler.evaluate) == [
+        "self", "snapshot", "start", "end", "execution_time", "deployability_index", "batch_index",
+        "environment_naming_info", "allow_destructive_snapshots", "allow_additive_snapshots",
+        "target_table_exists", "kwargs",
+    ]  # fmt: skip
+    call = inspect.getsource(inspect.unwrap(Scheduler.run_merged_intervals))
+    for name in ("start=start", "end=end", "deployability_index=deployability_index", "snapshot=snapshot"):
+        assert name in call[call.index("self.evaluate(") :], f"the scheduler no longer passes {name} by name"
+
+
+def test_an_interval_is_recorded_only_after_its_audits_returned() -> None:
+    """evaluate, audit, raise, add_interval: a commit at the end of audit comes before the record."""
+    from sqlmesh.core.scheduler import Scheduler
+
+    source = inspect.getsource(inspect.unwrap(Scheduler.evaluate))
+    steps = ["self.snapshot_evaluator.evaluate(", "self._audit_snapshot(", "self.state_sync.add_interval("]
+    assert [source.index(step) for step in steps] == sorted(source.index(step) for step in steps)
+    assert "self.snapshot_evaluator.audit(" in inspect.getsource(Scheduler._audit_snapshot)
+
+
+def test_the_evaluator_audits_by_these_names() -> None:
+    """`seams` reads start and end; `record` reads the results' fields."""
+    from sqlmesh.core.model.definition import AuditResult
+    from sqlmesh.core.snapshot.evaluator import SnapshotEvaluator
+
+    assert parameters(SnapshotEvaluator.audit) == [
+        "self", "snapshot", "snapshots", "start", "end", "execution_time", "deployability_index", "wap_id",
+        "kwargs",
+    ]  # fmt: skip
+    assert {"audit", "audit_args", "count", "query", "skipped", "blocking"} <= set(AuditResult.model_fields)
+
+
+def test_a_pass_over_an_environment_is_called_by_name() -> None:
+    """`seams` reads audit_only and environment_naming_info."""
+    from sqlmesh.core.scheduler import Scheduler
+
+    assert {"environment_naming_info", "audit_only"} <= set(parameters(Scheduler.run_merged_intervals))
+    kinds = {
+        p.kind for n, p in inspect.signature(Scheduler.run_merged_intervals).parameters.items() if n != "self"
+    }
+    assert kinds == {inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_a_plan_is_applied_by_the_built_in_evaluator() -> None:
+    """`record` reads these fields of the plan."""
+    from sqlmesh.core.plan.definition import EvaluatablePlan
+    from sqlmesh.core.plan.evaluator import BuiltInPlanEvaluator
+
+    assert parameters(BuiltInPlanEvaluator.evaluate) == ["self", "plan", "circuit_breaker"]
+    assert {
+        "environment", "new_snapshots", "directly_modified_snapshots", "indirectly_modified_snapshots",
+        "removed_snapshots", "restatements",
+    } <= set(EvaluatablePlan.model_fields)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "needed"),
+    [
+        (
+            "execute",
+            ["expressions", "ignore_unsupported_errors", "quote_identifiers", "track_rows_processed"],
+        ),
+        ("_execute", ["sql", "track_rows_processed"]),
+        ("create_view", ["view_name", "query_or_df", "replace", "materialized", "table_description"]),
+        ("drop_view", ["view_name", "ignore_if_not_exists"]),
+        ("replace_query", ["table_name", "query_or_df", "target_columns_to_types", "source_columns"]),
+        ("_create_table", ["table_name_or_schema", "expression", "exists", "target_columns_to_types"]),
+        ("_drop_object", ["name", "exists", "kind", "cascade"]),
+        ("drop_schema", ["schema_name", "ignore_if_not_exists", "cascade"]),
+        ("_get_data_objects", ["schema_name", "object_names"]),
+        ("_get_temp_table", ["table", "table_only", "quoted"]),
+        ("temp_table", ["query_or_df", "name", "target_columns_to_types", "source_columns"]),
+        ("_df_to_source_queries", ["df", "target_columns_to_types", "batch_size", "target_table"]),
+    ],
+)
+def test_a_method_that_the_adapter_overrides_has_the_parameters_it_counts_on(
+    method: str, needed: list[str]
+) -> None:
+    """The same names as the stock DuckDB adapter's, in the same order."""
+    from sqlmesh.core.engine_adapter.duckdb import DuckDBEngineAdapter
+
+    from lake.mesh.adapter import LakeEngineAdapter
+
+    stock = parameters(getattr(DuckDBEngineAdapter, method))
+    assert [name for name in stock if name in needed] == needed
+    own = parameters(getattr(LakeEngineAdapter, method))
+    assert [name for name in stock if name in own] == [name for name in own if name in stock]
+    assert set(stock) <= set(own) | {"kwargs"}
+
+
+def test_every_write_of_the_stock_adapter_goes_through_execute() -> None:
+    """Else a write could pass by the open publish."""
+    from sqlmesh.core.engine_adapter.base import EngineAdapter
+
+    for method in ("delete_from", "_insert_append_query", "_merge", "update_table"):
+        assert "self.execute(" in inspect.getsource(getattr(EngineAdapter, method)), method
+
+
+def test_connection_types_are_found_in_these_tables() -> None:
+    """`register` adds ours to them."""
+    from sqlmesh.core.config import connection, loader
+
+    assert {"lake", "lake_trino", "lake_state"} <= set(connection.CONNECTION_CONFIG_TO_TYPE)
+    assert {"lake", "lake_trino", "lake_state"} <= set(connection.DIALECT_TO_TYPE)
+    assert parameters(loader.load_config_from_yaml) == ["path", "variables"]
+    assert "load_config_from_yaml(path, variables)" in inspect.getsource(loader.load_config_from_paths)
+
+
+def test_a_fresh_interpreter_knows_the_types_and_has_loaded_nothing_for_it() -> None:
+    """The .pth costs two small modules; SQLMesh, DuckDB and pyiceberg are not among them."""
+    script = (
+        "import sys; loaded = set(sys.modules);"
+        "assert 'lake.mesh.hook' in loaded, 'lakemesh.pth did not run: install the project anew';"
+        "heavy = {'sqlmesh', 'duckdb', 'pyiceberg', 'pydantic', 'typing', 'lake.mesh.register'} & loaded;"
+        "assert not heavy, heavy;"
+        "from sqlmesh.core.config.connection import CONNECTION_CONFIG_TO_TYPE as known;"
+        "assert 'lake' in known"
+    )
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert child.returncode == 0, child.stderr
