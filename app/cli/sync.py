@@ -80,9 +80,9 @@ def apply(name: Name = None, *, reason: ReasonOption = "", as_json: JsonFlag = F
 
 
 def _plan_document(made: StoredPlan) -> dict[str, Any]:
-    from lake.activation import count  # noqa: PLC0415
+    from lake.control.activation_values import count_changes  # noqa: PLC0415
 
-    counts = count(made.changes)
+    counts = count_changes(made.changes)
     return {
         "plan_id": made.plan_id,
         "sync": made.sync,
@@ -105,9 +105,9 @@ def _plan_document(made: StoredPlan) -> dict[str, Any]:
 
 
 def _print_plan(made: StoredPlan) -> None:
-    from lake.activation import count  # noqa: PLC0415
+    from lake.control.activation_values import count_changes  # noqa: PLC0415
 
-    counts = count(made.changes)
+    counts = count_changes(made.changes)
     say(f"sync {made.sync}: {made.mart_rows} records in the mart, {made.ledger_rows} at the destination")
     say(f"  creates {counts.creates}   updates {counts.updates}   deletes {counts.deletes}")
     for field, records in counts.updates_by_field.items():

@@ -6,7 +6,7 @@ from lake.activation.destination import Target, open_destination
 from lake.activation.diff import accept, diff
 from lake.activation.lake_mart import LakeMart, open_mart
 from lake.activation.mart import Mart, MartState
-from lake.activation.plan import PlanCounts, count, make_plan
+from lake.activation.plan import make_plan
 from lake.activation.sync_file import find_sync, read_syncs
 
 __all__ = [
@@ -15,13 +15,11 @@ __all__ = [
     "LakeMart",
     "Mart",
     "MartState",
-    "PlanCounts",
     "Report",
     "Sync",
     "Target",
     "accept",
     "apply_sync",
-    "count",
     "diff",
     "find_sync",
     "make_plan",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
 from uuid import uuid4
 
 from lake.activation.definition import Sync
@@ -14,33 +11,7 @@ from lake.activation.identity import plan_digest
 from lake.activation.mart import Mart
 from lake.clock import Clock
 from lake.control.activation import SyncStore
-from lake.control.activation_values import Change, Operation, PlanState, StoredPlan
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanCounts:
-    """How many records a plan touches; `updates_by_field` counts a record once per differing field."""
-
-    creates: int
-    updates: int
-    deletes: int
-    updates_by_field: Mapping[str, int]
-
-    @property
-    def total(self) -> int:
-        return self.creates + self.updates + self.deletes
-
-
-def count(changes: tuple[Change, ...]) -> PlanCounts:
-    """Count changes by operation and updates by field."""
-    operations = Counter(c.operation for c in changes)
-    fields = Counter(f for c in changes if c.operation is Operation.UPDATE for f in c.fields)
-    return PlanCounts(
-        creates=operations[Operation.CREATE],
-        updates=operations[Operation.UPDATE],
-        deletes=operations[Operation.DELETE],
-        updates_by_field=dict(sorted(fields.items())),
-    )
+from lake.control.activation_values import PlanState, StoredPlan
 
 
 def make_plan(sync: Sync, *, mart: Mart, store: SyncStore, clock: Clock) -> StoredPlan:

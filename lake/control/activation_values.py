@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,6 +75,32 @@ class Change:
         missing = object()
         names = before.keys() | after.keys()
         return tuple(sorted(n for n in names if before.get(n, missing) != after.get(n, missing)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCounts:
+    """How many records a plan touches; `updates_by_field` counts a record once per differing field."""
+
+    creates: int
+    updates: int
+    deletes: int
+    updates_by_field: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        return self.creates + self.updates + self.deletes
+
+
+def count_changes(changes: tuple[Change, ...]) -> PlanCounts:
+    """Count changes by operation and updates by field."""
+    operations = Counter(c.operation for c in changes)
+    fields = Counter(f for c in changes if c.operation is Operation.UPDATE for f in c.fields)
+    return PlanCounts(
+        creates=operations[Operation.CREATE],
+        updates=operations[Operation.UPDATE],
+        deletes=operations[Operation.DELETE],
+        updates_by_field=dict(sorted(fields.items())),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.activation import accept, count, diff
+from lake.activation import accept, diff
 from lake.activation.identity import idempotency_key, plan_digest
 from lake.activation.rows import to_value
-from lake.control.activation_values import LedgerEntry, Operation
+from lake.control.activation_values import LedgerEntry, Operation, count_changes
 
 keys = st.sampled_from([f"h{n}" for n in range(8)])
 payloads = st.dictionaries(
@@ -64,7 +64,7 @@ def test_a_diff_touches_each_key_once_and_only_what_differs(mart, ledger):
             else Operation.DELETE
         )
         assert change.operation is expected
-    counted = count(changes)
+    counted = count_changes(changes)
     assert counted.total == len(changes)
     assert all(n <= counted.updates for n in counted.updates_by_field.values())
 

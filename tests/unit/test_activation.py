@@ -10,14 +10,14 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from lake.activation import count, diff, find_sync, read_syncs
+from lake.activation import diff, find_sync, read_syncs
 from lake.activation.answers import Again, check_status, read_results, retry_after
 from lake.activation.definition import Guards
 from lake.activation.guards import tripped
 from lake.activation.identity import idempotency_key
 from lake.activation.rows import to_records, to_value
 from lake.activation.sync_file import resolve
-from lake.control.activation_values import Change, Delivery, LedgerEntry, Operation
+from lake.control.activation_values import Change, Delivery, LedgerEntry, Operation, count_changes
 from lake.errors import BadInputError, ConfigurationError, OutcomeUnknownError
 from lake.settings import Project, Settings
 from tests.fakes.activation import SYNC
@@ -118,7 +118,7 @@ def test_a_null_is_a_property_that_is_not_there():
     entry = LedgerEntry(key="h1", payload={"monetary_value": 1, "tier": "gold"}, revision=1)
     (change,) = diff(mart, {"h1": entry})
     assert change.fields == ("tier",)
-    assert count((change,)).updates_by_field == {"tier": 1}
+    assert count_changes((change,)).updates_by_field == {"tier": 1}
 
 
 def test_a_value_that_json_can_not_carry_is_refused():
