@@ -95,7 +95,6 @@ class EngineSettings(Section):
 
     memory_limit: str = "2GB"
     threads: int = Field(default=0, ge=0, description="0 means one per core")
-    concurrent_models: int = Field(default=2, gt=0, description="models evaluated at the same time")
     publish_seconds: float = Field(default=120.0, gt=0)
 
 
