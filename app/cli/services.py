@@ -47,6 +47,7 @@ def up(*, new_ports: NewPorts = False, reason: ReasonOption = "", as_json: JsonF
 
 def down(*, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
     """Stop everything of this project that runs: services, console, APIs."""
+    from lake.control import migrate  # noqa: PLC0415
     from lake.stack import stop  # noqa: PLC0415
 
     project = find_project()
@@ -56,6 +57,7 @@ def down(*, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
         from lake.errors import UnavailableError  # noqa: PLC0415
 
         try:
+            migrate(load_settings(project=project).postgres)  # an `up` may have been killed before
             with act(load_settings(project=project), "down", target=str(project.root), reason=reason):
                 pass
         except UnavailableError as error:

@@ -22,6 +22,7 @@ from lake.stack.folder import BASE_ENVIRONMENT, Site
 from lake.stack.model import Answer, Launch
 from lake.stack.ports import HOST
 from lake.stack.postgres_user import binaries, data_path, server_user
+from lake.stack.process import marks
 from lake.stack.state import disk_is_full
 from lake.types import quote_identifier
 
@@ -149,7 +150,7 @@ class Postgres:
         done = subprocess.run(
             argv,
             cwd=fresh,
-            env=BASE_ENVIRONMENT,
+            env={**BASE_ENVIRONMENT, **marks(self.site.project, self.name)},  # found when we are killed
             user=uid,
             group=gid,
             extra_groups=None if uid is None else (),

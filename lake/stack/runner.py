@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import psutil
 
@@ -78,13 +79,14 @@ def stop(
             return tuple(ended)
         site = Site(project=project, ports=assign(state.ports, PORT_NAMES), credentials=state.credentials)
         embedded = Embedded.of(site, state)
-        for service in embedded.stop_order():
-            if service is embedded.postgres and before_postgres and service.name in state.children:
+        stop_one = partial(_stop_one, project, state, on_event=on_event)
+        ended += [service.name for service in embedded.clients() if stop_one(service)]
+        try:
+            if before_postgres and embedded.postgres.name in state.children:
                 before_postgres()
-            if _stop_one(project, state, service, on_event):
-                ended.append(service.name)
-            state.services.pop(service.name, None)
-            write_state(project, state)
+        finally:  # also when the act could not be logged
+            ended += [service.name for service in (embedded.postgres,) if stop_one(service)]
+            write_state(project, state)  # last: a full disk must not keep anything running
     return tuple(ended)
 
 
@@ -111,7 +113,7 @@ def run_service(project: Project, service: AppService, *, on_event: OnEvent = ig
     with locked(project):
         state = read_state(project) or StackState()
         if state.services.get(service.name) not in (None, service.to_json()):
-            _stop_one(project, state, service, on_event)
+            _stop_one(project, state, service, on_event=on_event)
         state.services[service.name] = service.to_json()
         state.ports[port_name(service.name)] = service.port
         write_state(project, state)
@@ -130,10 +132,10 @@ def stop_service(project: Project, name: str, *, on_event: OnEvent = ignore_even
     """End one registered service and forget it; its port stays remembered. True when it ran."""
     with locked(project):
         state = read_state(project) or StackState()
-        document = state.services.pop(name, None)
-        ran = document is not None and _stop_one(
-            project, state, AppService.from_json(name, document), on_event
-        )
+        document = state.services.get(name)
+        if document is None:
+            return False
+        ran = _stop_one(project, state, AppService.from_json(name, document), on_event=on_event)
         write_state(project, state)
     return ran
 
@@ -172,8 +174,9 @@ def _look(project: Project, state: StackState, services: Sequence[Service]) -> U
         return plan_up(list(pool.map(fact, services)))
 
 
-def _stop_one(project: Project, state: StackState, service: Service, on_event: OnEvent) -> bool:
-    child = state.children.pop(service.name, None)
+def _stop_one(project: Project, state: StackState, service: Service, *, on_event: OnEvent) -> bool:
+    """End one service and forget it; True when it ran."""
+    child = state.children.get(service.name)
     live = None if child is None else process.find(child, project)
     ran = False
     if live:
@@ -183,6 +186,8 @@ def _stop_one(project: Project, state: StackState, service: Service, on_event: O
         on_event(Event(service=service.name, kind=kind, seconds=round(time.monotonic() - began, 3)))
         ran = True
     service.tidy()
+    state.children.pop(service.name, None)
+    state.services.pop(service.name, None)
     return ran
 
 

@@ -44,9 +44,9 @@ class Embedded:
     def all(self) -> tuple[Service, ...]:
         return (*self.core(), *self.apps)
 
-    def stop_order(self) -> tuple[Service, ...]:
-        """Return clients before their servers; PostgreSQL last, so that the act can be logged."""
-        return (*reversed(self.apps), self.broker, self.seaweed, self.postgres)
+    def clients(self) -> tuple[Service, ...]:
+        """Return all but PostgreSQL in the order in which they are stopped, clients before servers."""
+        return (*reversed(self.apps), self.broker, self.seaweed)
 
     def sections(self) -> dict[str, BaseModel]:
         """Return the sections of endpoints.json."""

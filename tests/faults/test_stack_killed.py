@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -13,11 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import polars as pl
 import psutil
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from lake.broker import create_topic
+from lake.catalog import open_catalog
 from lake.control import read_acts
 from lake.errors import UnavailableError
 from lake.postgres import connect
@@ -29,6 +32,7 @@ from lake.stack.state import read_state
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack_killed")]
 
 CORE = ("seaweed", "postgres", "tansu")
+START = "from lake.settings import find_project; from lake.stack import start; start(find_project())"
 COMMAND = Path(__file__).parents[1] / "fakes" / "services_command.py"
 
 
@@ -40,8 +44,12 @@ def project(own_project):
 
 
 def lake(project, *words):
+    return python(project, str(COMMAND), *words)
+
+
+def python(project, *words):
     return subprocess.Popen(
-        [sys.executable, str(COMMAND), *words],
+        [sys.executable, *words],
         cwd=project.root,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -100,11 +108,15 @@ def test_a_killed_child_is_reported_and_replaced(project, victims):
 
 
 def test_what_was_acknowledged_survives_kill_9_of_everything(project):
-    """A committed row, a stored object and produced records are there after all three were killed."""
+    """A committed row, an Iceberg commit and produced records are there after all three were killed."""
     settings = load_settings(project=project, environment={})
     topic = f"survivors{time.time_ns()}"
     create_topic(settings.broker, topic, partitions=1)
     produce(settings, topic, 500)
+    rows = pl.DataFrame({"n": list(range(1000))}).to_arrow()
+    catalog = open_catalog(settings)
+    catalog.create_namespace(topic)
+    catalog.create_table((topic, "survivors"), schema=rows.schema).append(rows)
     with connect(settings.postgres) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS survivor (n int)")
         connection.execute("INSERT INTO survivor VALUES (1)")
@@ -116,12 +128,14 @@ def test_what_was_acknowledged_survives_kill_9_of_everything(project):
         assert connection.execute("SELECT count(*) AS n FROM survivor").fetchone() == {"n": 1}
         connection.execute("DROP TABLE survivor")
     assert values_of(settings, topic) == [str(i).encode() for i in range(500)]
+    table = open_catalog(settings).load_table((topic, "survivors"))
+    assert sorted(table.scan().to_arrow()["n"].to_pylist()) == list(range(1000))
 
 
 def test_a_command_killed_half_way_is_finished_by_the_next(project):
-    """`lake up` killed -9 after its first child: the next `up` takes that one over and completes."""
+    """Killed -9 after its first child: the next start takes that one over and completes."""
     stop(project)
-    command = lake(project, "up")
+    command = python(project, "-c", START)
     until(lambda: "seaweed" in (read_state(project).children if read_state(project) else {}))
     command.kill()
     command.communicate()
@@ -134,6 +148,27 @@ def test_a_command_killed_half_way_is_finished_by_the_next(project):
     assert read_state(project).children["seaweed"].pid in left
     recorded = {child.pid for child in read_state(project).children.values()}
     assert {p.pid for p in children(project) if p.ppid() not in recorded} <= recorded
+
+
+@pytest.mark.parametrize("rounds", [2, pytest.param(25, marks=pytest.mark.slow)])
+def test_start_killed_at_any_moment_leaves_nothing_that_down_misses(project, rounds):
+    """Killed -9 again and again while starting: `stop` ends every process, and the next `start` works."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201 - to repeat a failure
+    moments = random.Random(seed)
+    for _ in range(rounds):
+        stop(project)
+        command = python(project, "-c", START)
+        until(lambda: children(project))
+        time.sleep(moments.uniform(0, 1.5))  # the moment of the kill is what varies
+        command.kill()
+        command.communicate()
+
+        stop(project)
+        assert children(project) == []
+
+    start(project)
+    assert set(states(project).values()) == {ServiceState.READY}
 
 
 def test_children_that_nobody_recorded_are_found_and_ended(project):
@@ -187,9 +222,10 @@ def test_ctrl_c_spares_what_ran_before(project):
     assert psutil.pid_exists(before["postgres"])
 
 
-def test_two_ups_at_once_start_one_stack(project):
-    """The lock makes the second wait and then find everything ready."""
-    stop(project)
+def test_two_ups_at_once_start_one_stack_and_the_audit_log_knows_all(project):
+    """The lock makes the second wait and find everything ready; `down` is logged before PostgreSQL stops."""
+    assert run(lake(project, "down", "--reason", "night"))[0] == 0
+    assert children(project) == []
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda _: run(lake(project, "up")), range(2)))
 
@@ -197,22 +233,17 @@ def test_two_ups_at_once_start_one_stack(project):
     assert sum("already up" in output for _, output in results) == 1
     assert len(read_state(project).children) == 3
     assert set(states(project).values()) == {ServiceState.READY}
-
-
-def test_up_and_down_are_in_the_audit_log(project):
-    """`down` is logged before PostgreSQL stops, so the next `up` finds it."""
-    assert run(lake(project, "down", "--reason", "night"))[0] == 0
-    assert children(project) == []
-    assert run(lake(project, "up"))[0] == 0
-
     acts = read_acts(load_settings(project=project, environment={}).postgres)
-    assert [(a.act, a.result.value) for a in acts[:4]] == [
-        ("up", "succeeded"),
+    assert sorted((a.act, a.result.value) for a in acts[:4]) == [
         ("up", "started"),
-        ("down", "succeeded"),
-        ("down", "started"),
+        ("up", "started"),
+        ("up", "succeeded"),
+        ("up", "succeeded"),
     ]
-    assert acts[2].reason == "night"
+    assert [(a.act, a.result.value, a.reason) for a in acts[4:6]] == [
+        ("down", "succeeded", "night"),
+        ("down", "started", "night"),
+    ]
 
 
 def test_down_works_without_the_audit_log(project):

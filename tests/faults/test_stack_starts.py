@@ -14,10 +14,10 @@ import pytest
 
 from lake.errors import ConfigurationError, ConflictError, RefusedError, TerminalError
 from lake.settings import load_settings
-from lake.stack import ServiceState, bring_up, inspect, postgres_user, probe, process, start, stop
+from lake.stack import ServiceState, bring_up, inspect, postgres_user, probe, process, runner, start, stop
 from lake.stack.doctor import examine
 from lake.stack.ports import HOST
-from lake.stack.state import read_state
+from lake.stack.state import disk_is_full, read_state
 from tests.conftest import make_project
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack_starts")]
@@ -136,6 +136,20 @@ def test_a_disk_that_fills_up_while_starting_is_said(tiny_disk, monkeypatch):
         assert {s.state for s in inspect(project)} == {ServiceState.READY}
     finally:
         stop(project)
+
+
+def test_down_ends_everything_although_nothing_can_be_written(own_project, monkeypatch):
+    """On a full disk the record can't be replaced: that is said when nothing runs any more."""
+    start(own_project)
+
+    def refuse(project, _state):
+        raise disk_is_full(project)
+
+    monkeypatch.setattr(runner, "write_state", refuse)
+    with pytest.raises(TerminalError, match="full"):
+        stop(own_project)
+
+    assert list(process.orphans(own_project, {})) == []
 
 
 @root_only
