@@ -22,6 +22,7 @@ from lake.stack import (
     EventKind,
     ServiceState,
     inspect,
+    inspection,
     probe,
     reserve_port,
     run_service,
@@ -248,6 +249,7 @@ def test_in_profile_external_nothing_is_started_or_stopped(stack_project, monkey
     """The stack belongs to somebody else; `inspect` asks what settings name."""
     monkeypatch.setenv("LAKE_PROFILE", "external")
     monkeypatch.setenv("LAKE_POSTGRES__PORT", "1")
+    monkeypatch.setattr(inspection, "EXTERNAL_SECONDS", 0.3)
 
     with pytest.raises(RefusedError, match="external"):
         start(stack_project)
