@@ -1,6 +1,6 @@
 """PostgreSQL client: connections from settings, errors mapped once, SQL from files."""
 
-from lake.postgres.connection import Connection, connect, is_ready, json_value, open_dbapi, parameters, uri
+from lake.postgres.connection import Connection, connect, is_ready, json_value, open_dbapi, parameters
 from lake.postgres.sql import read_sections
 
 __all__ = [
@@ -11,5 +11,4 @@ __all__ = [
     "open_dbapi",
     "parameters",
     "read_sections",
-    "uri",
 ]

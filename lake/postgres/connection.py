@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote
 
 import psycopg
 from psycopg.rows import dict_row
@@ -38,18 +37,6 @@ def parameters(settings: PostgresSettings) -> dict[str, Any]:
     if settings.ca_file is not None:
         values["sslrootcert"] = str(settings.ca_file)
     return values
-
-
-def uri(settings: PostgresSettings) -> str:
-    """Return a connection URI for ADBC; it holds the password, so never log it."""
-    password = quote(settings.password.get_secret_value(), safe="")
-    tail = f"?sslmode={settings.sslmode}"
-    if settings.ca_file is not None:
-        tail += f"&sslrootcert={quote(str(settings.ca_file), safe='')}"
-    return (
-        f"postgresql://{quote(settings.user, safe='')}:{password}"
-        f"@{settings.host}:{settings.port}/{settings.database}{tail}"
-    )
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import adbc_driver_postgresql.dbapi as adbc
 import polars as pl
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -20,7 +19,7 @@ from lake.broker import client_configuration
 from lake.catalog import open_catalog
 from lake.errors import LakeError, UnavailableError
 from lake.mesh.session import open_session
-from lake.postgres import connect, uri
+from lake.postgres import connect
 from lake.settings import BrokerSettings, Profile, Settings, load_settings
 from lake.stack import ServiceState, inspect, probe, tansu
 from lake.stack.ports import find_free
@@ -214,13 +213,6 @@ def test_postgres_never_falls_back_to_plain_text(external, lake_settings):
 
     with pytest.raises(UnavailableError), connect(plain):
         pass
-
-
-def test_the_ledger_is_read_by_arrow_through_tls(external):
-    """ADBC takes the same settings."""
-    with adbc.connect(uri(external.settings.postgres)) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT 1 AS one")
-        assert cursor.fetch_arrow_table()["one"].to_pylist() == [1]
 
 
 def test_sasl_ssl_reaches_the_kafka_client(tmp_path):
