@@ -51,9 +51,9 @@ def test_the_log_only_grows(lake_settings, statement):
     with recorded(lake_settings.postgres, "land"):
         pass
 
-    with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
-        with connect(lake_settings.postgres) as connection:
-            connection.execute(statement)
+    refused = pytest.raises(psycopg.errors.RaiseException, match="append-only")
+    with refused, connect(lake_settings.postgres) as connection:
+        connection.execute(statement)
     assert len(read_acts(lake_settings.postgres)) == 2
 
 
