@@ -35,7 +35,7 @@ demo: $(VENV)/.installed ## Land a year of real sales, build the marts, activate
 
 test: $(VENV)/.installed-dev ## Run the tests (no Docker, Java or browser)
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not real" -q
-	@$(BIN)/sqlmesh --log-to-stdout test
+	@$(BIN)/sqlmesh test
 
 check: $(VENV)/.installed-dev ## Run every static check
 	@$(BIN)/ruff check .
