@@ -35,6 +35,12 @@ def _drop_echoes(_logger: Any, _method: str, event: structlog.typing.EventDict) 
     return event
 
 
+def configure_unless_done(*, level: str) -> None:
+    """Configure when a foreign program (stock `sqlmesh`) is in charge; its stdout stays its own."""
+    if not structlog.is_configured():
+        configure(level=level)
+
+
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """Return a logger whose events carry the room that wrote them."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(room=name)

@@ -22,6 +22,7 @@ from sqlmesh.core.snapshot import Snapshot
 from sqlmesh.core.snapshot.evaluator import SnapshotEvaluator
 
 from lake.control import RunKind
+from lake.log import configure_unless_done
 from lake.mesh.adapter import LakeEngineAdapter
 from lake.mesh.publish import publish
 from lake.mesh.record import (
@@ -32,12 +33,14 @@ from lake.mesh.record import (
     work_of,
 )
 from lake.mesh.runtime import Runtime
+from lake.settings import early_log_level
 
 _MARK = "lakemesh"
 
 
 def install() -> None:
     """Put our part in place, once per process."""
+    configure_unless_done(level=early_log_level())
     _wrap(Scheduler, "evaluate", _evaluate)
     _wrap(SnapshotEvaluator, "audit", _audit)
     _wrap(Scheduler, "run_merged_intervals", _run)

@@ -209,6 +209,39 @@ def test_readers_see_the_old_or_the_new_interval_and_nothing_between(
     assert len(seen) > 2, "the reader saw too little to prove anything"
 
 
+def test_two_plans_at_once_leave_one_set_of_rows(project: MeshProject, context: Any) -> None:
+    """Two Contexts restate the same table from the same moment: each publish is whole.
+
+    SQLMesh may tell one of them that the other plan came between; it never breaks the table.
+    """
+    from sqlmesh.utils.errors import ConflictingPlanError
+
+    other = project.context()
+    table = ".".join(project.physical(context, "daily"))
+    project.sql("UPDATE {raw}.s SET v = 2")
+    start, failed = threading.Barrier(2), []
+
+    def work(mine: Any) -> None:
+        start.wait()
+        try:
+            restate(project, mine)
+        except Exception as error:  # noqa: BLE001  a thread's errors are looked at below
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(mine,)) for mine in (context, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    other.close()
+    assert len(failed) <= 1
+    assert all(isinstance(error, ConflictingPlanError) for error in failed)
+    assert project.sql(f"SELECT COUNT(*), SUM(v) FROM lake.{table}") == [(DAYS, 2000)]
+    states = [a.state for a in read_attempts(project.settings.postgres, table)]
+    assert AttemptState.OPEN not in states
+    restate(project, context)
+
+
 KILLED = """
 import os, sys
 from sqlmesh import Context
