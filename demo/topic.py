@@ -7,6 +7,7 @@ every broker that speaks this protocol.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,33 +86,29 @@ class Topic:
 
     def ends(self) -> tuple[int, ...]:
         """Return how many records each partition holds."""
+        places = [TopicPartition(self.name, partition, 0) for partition in range(self.partitions)]
+        deadline = time.monotonic() + ANSWER_SECONDS
         with self._reachable(), self._consumer() as consumer:
-            return tuple(self._end(consumer, partition) for partition in range(self.partitions))
+            consumer.assign(places)
+            while time.monotonic() < deadline:
+                _raise_error(consumer.poll(0.05))
+                highs = [consumer.get_watermark_offsets(place, cached=True)[1] for place in places]
+                if min(highs) >= 0:  # before the first fetch response it is a negative mark
+                    return tuple(highs)
+        raise self._silence()
 
     def read(self, partition: int, offset: int) -> Found:
         """Read one record that is known to be there."""
         with self._reachable(), self._consumer() as consumer:
-            message = self._poll(consumer, partition, offset)
-            if error := message.error():
-                raise KafkaException(error)
+            consumer.assign([TopicPartition(self.name, partition, offset)])
+            message = consumer.poll(ANSWER_SECONDS)
+            if message is None:
+                raise self._silence()
+            _raise_error(message)
             return Found(key=message.key(), value=message.value())
 
-    def _end(self, consumer: Consumer, partition: int) -> int:
-        message = self._poll(consumer, partition, 0)
-        error = message.error()
-        if error and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's own name
-            raise KafkaException(error)
-        _, high = consumer.get_watermark_offsets(TopicPartition(self.name, partition), cached=True)
-        return int(high)
-
-    def _poll(self, consumer: Consumer, partition: int, offset: int) -> Message:
-        consumer.assign([TopicPartition(self.name, partition, offset)])
-        message = consumer.poll(ANSWER_SECONDS)
-        if message is None:
-            raise UnavailableError(
-                f"{self.name}/{partition}: no answer in {ANSWER_SECONDS:.0f} s", hint="lake status"
-            )
-        return message
+    def _silence(self) -> UnavailableError:
+        return UnavailableError(f"{self.name}: no answer in {ANSWER_SECONDS:.0f} s", hint="lake status")
 
     @contextlib.contextmanager
     def _consumer(self) -> Iterator[Consumer]:
@@ -146,10 +143,10 @@ class Writer:
         """Queue a batch; waits while the queue is full. Raises what an earlier delivery met."""
         produce, name, report = self._producer.produce, self._topic.name, self._report
         rows = zip(batch.values, batch.keys, batch.partitions, batch.times, strict=True)
-        for value, key, partition, time in rows:
+        for value, key, partition, at in rows:
             while True:
                 try:
-                    produce(name, value, key, partition, on_delivery=report, timestamp=time)
+                    produce(name, value, key, partition, on_delivery=report, timestamp=at)
                     break
                 except BufferError:
                     self._producer.poll(0.05)
@@ -194,6 +191,13 @@ class Writer:
         if self._failure is not None:
             self._producer.purge()
             raise self._failure
+
+
+def _raise_error(message: Message | None) -> None:
+    """Raise what a poll brought unless it is a record, nothing, or the end of a partition."""
+    error = None if message is None else message.error()
+    if error and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's own name
+        raise KafkaException(error)
 
 
 def broker_error(error: KafkaError, client: Mapping[str, Any]) -> DemoError:

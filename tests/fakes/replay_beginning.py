@@ -18,7 +18,7 @@ from demo.streams import TRANSACTIONS
 from demo.topic import Topic
 
 CALENDAR = Calendar.at(datetime(2026, 11, 23, tzinfo=UTC))
-ROWS = 300_000
+ROWS = 200_000
 
 
 def beginning() -> pl.DataFrame:
