@@ -109,7 +109,8 @@ def _like(value: Any, argument: Any) -> Any:
         return _instant(str(argument), value)
     if isinstance(value, date):
         return date.fromisoformat(str(argument))
-    return argument
+    # A double is compared with the double nearest to the bound, as engines do; NaN passes no bound.
+    return float(argument) if isinstance(value, float) else argument
 
 
 def _instant(text: str, like: datetime) -> datetime:

@@ -85,6 +85,7 @@ class StreamLanding:
                 )
             else:
                 self._reader.assign(self._begin(topic.partitions))
+            log.info("landing.started", stream=self._contract.stream, topic=topic.name)
             started = self._clock.monotonic()
             self._read(follow=follow)
             seconds = self._clock.monotonic() - started
@@ -144,8 +145,9 @@ class StreamLanding:
 
     def _read(self, *, follow: bool) -> None:
         """2 Poll until size, age or memory says so, commit, and go on."""
+        records = min(_RECORDS_PER_POLL, self._settings.landing.commit_rows)
         while not self._stop.is_set():
-            polled = self._reader.poll(records=_RECORDS_PER_POLL, seconds=_POLL_SECONDS)
+            polled = self._reader.poll(records=records, seconds=_POLL_SECONDS)
             if self._failure is not None:
                 raise self._failure
             self._take(polled)
@@ -219,6 +221,7 @@ class StreamLanding:
         )
         if written.positions:
             self._reader.show_progress(written.positions)
+        if written.commits:
             self._observer(
                 Progress(
                     stream=self._contract.stream, landed=self._done.landed, quarantined=self._done.quarantined

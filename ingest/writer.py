@@ -99,9 +99,13 @@ class Writer:
         files = {p: self._write_rows(p, checked) for p, checked in parts.items()}
         # 5a Bad records first: their position tells the next run that they are final.
         bad = {p: [r for checked in found for r in checked.bad] for p, found in parts.items()}
-        commits = self._quarantine({p: records for p, records in bad.items() if records}, batch, deadline)
-        if commits is None:
-            return Written(landed=0, quarantined=0, commits=0, positions={}, moved=tuple(batch.ranges))
+        refused = self._quarantine({p: records for p, records in bad.items() if records}, batch, deadline)
+        quarantined = sum(len(bad[p]) for p in refused.stage)
+        if refused.drop:
+            commits = int(bool(refused.stage))
+            return Written(
+                landed=0, quarantined=quarantined, commits=commits, positions={}, moved=tuple(batch.ranges)
+            )
         # 5b Good rows, positions and stamp in one commit.
         state, plan = self._commit_ranges(self.raw, batch.ranges, files, deadline)
         self.raw = state
@@ -110,18 +114,18 @@ class Writer:
             log.warning("batch.moved", stream=self._contract.stream, partitions=list(plan.drop))
         return Written(
             landed=sum(file.rows for p in plan.stage for file in files[p]),
-            quarantined=sum(len(bad[p]) for p in plan.stage),
-            commits=commits + bool(plan.stage),
+            quarantined=quarantined,
+            commits=bool(refused.stage) + bool(plan.stage),
             positions=positions,
             moved=plan.drop,
         )
 
     def _quarantine(
         self, bad: Mapping[Partition, Sequence[BadRecord]], batch: Batch, deadline: Deadline
-    ) -> int | None:
-        """Commit bad records; return the number of commits, None when another writer was there."""
+    ) -> CommitPlan:
+        """Commit bad records; what the plan drops another writer has quarantined or moved."""
         if not bad:
-            return 0
+            return CommitPlan(stage=(), drop=())
         stored = self.positions(self.quarantine)
         ranges = {p: _never_back(stored.get(p), batch.ranges[p].next) for p in bad}
         files = {
@@ -138,7 +142,7 @@ class Writer:
         }
         state, plan = self._commit_ranges(self.quarantine, ranges, files, deadline)
         self.quarantine = state
-        return None if plan.drop else 1
+        return plan
 
     def _commit_ranges(
         self,

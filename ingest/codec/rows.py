@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import Any, Never
 
-from ingest.codec.values import Failure, FloatText, JsonObject, convert_members
+from ingest.codec.values import Failure, FloatText, JsonObject, MinusZero, convert_members
 from lake.types import Field
 
 EMPTY = "empty"
 JSON = "json"
 
-# One digit more can't be a finite double; it also keeps int() away from texts of megabytes.
+# More digits fit into no column; int() of megabytes would take minutes.
 _MOST_DIGITS = 309
 
 
@@ -59,7 +58,7 @@ def _parse(payload: bytes) -> Any:
         text,
         object_pairs_hook=JsonObject,
         parse_int=_integer,
-        parse_float=_float,
+        parse_float=FloatText,
         parse_constant=_constant,
     )
     if "\\u" in text:
@@ -67,16 +66,10 @@ def _parse(payload: bytes) -> Any:
     return document
 
 
-def _integer(text: str) -> int:
-    if len(text) > _MOST_DIGITS and not math.isfinite(float(text)):
-        raise _InvalidError("a number is too large")
-    return int(text)
-
-
-def _float(text: str) -> FloatText:
-    if not math.isfinite(float(text)):
-        raise _InvalidError("a number is too large")
-    return FloatText(text)
+def _integer(text: str) -> int | FloatText:
+    if text == "-0":
+        return MinusZero()
+    return int(text) if len(text) <= _MOST_DIGITS else FloatText(text)
 
 
 def _constant(text: str) -> Never:

@@ -51,6 +51,12 @@ class FloatText(str):
     __slots__ = ()
 
 
+class MinusZero(int):
+    """`-0`: an integer like 0, but a double of its own."""
+
+    __slots__ = ()
+
+
 class JsonObject(dict[str, Any]):
     """An object that remembers which members came twice."""
 
@@ -138,6 +144,8 @@ def _integer(bits: int) -> Callable[[Any], int]:
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
     def to_integer(value: Any) -> int:
+        if isinstance(value, MinusZero):
+            return 0
         number: int = _expect(value, int, "an integer")
         if not low <= number <= high:
             raise UnfitError(f"{_show(value)} does not fit into {bits} bits")
@@ -147,6 +155,8 @@ def _integer(bits: int) -> Callable[[Any], int]:
 
 
 def _double(value: Any) -> float:
+    if isinstance(value, MinusZero):
+        return -0.0
     if type(value) is not int and not isinstance(value, FloatText):
         raise UnfitError(f"{_show(value)} is not a number")
     number = float(value)
@@ -238,6 +248,6 @@ def _show(value: Any) -> str:
     """Name what came instead, without the value: it may be personal data; numbers are shown."""
     if isinstance(value, FloatText):
         return str(value)[:_SHOWN]
-    if type(value) is int:
+    if isinstance(value, int) and not isinstance(value, bool):
         return str(value)[:_SHOWN]
     return _NAMES.get(dict if isinstance(value, JsonObject) else type(value), "a value")

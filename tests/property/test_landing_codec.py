@@ -1,0 +1,327 @@
+"""The fast path of decoding means what the slow path means, whatever arrives."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal as Number
+
+import pyarrow as pa
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ingest.codec import JsonCodec
+from ingest.codec.columns import FastDecoder, are_all_plain, is_plain
+from ingest.codec.rows import decode_row
+from lake.types import Decimal, Field, Primitive
+
+FIELDS = (
+    Field(name="i", type=Primitive.LONG, required=True),
+    Field(name="w", type=Primitive.INT),
+    Field(name="d", type=Decimal(precision=12, scale=2)),
+    Field(name="f", type=Primitive.DOUBLE),
+    Field(name="s", type=Primitive.STRING),
+    Field(name="b", type=Primitive.BOOLEAN),
+    Field(name="t", type=Primitive.TIMESTAMPTZ),
+    Field(name="n", type=Primitive.TIMESTAMP),
+    Field(name="y", type=Primitive.DATE),
+)
+CODEC = JsonCodec(FIELDS)
+FAST = FastDecoder(FIELDS)
+
+# Texts that stand as a JSON value; not all of them are JSON.
+NUMBERS = st.one_of(
+    st.sampled_from(
+        [
+            "0",
+            "-0",
+            "1",
+            "-1",
+            "3.7",
+            "1.0",
+            "1e2",
+            "1E2",
+            "1e-2",
+            "01",
+            "+1",
+            "1.",
+            ".5",
+            "-",
+            "-0.0",
+            "0.505",
+            "0.50",
+            "0.500",
+            "1e309",
+            "-1e309",
+            "1e-400",
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "Inf",
+            "-Inf",
+            "9223372036854775807",
+            "9223372036854775808",
+            "-9223372036854775808",
+            "-9223372036854775809",
+            "2147483647",
+            "2147483648",
+            "-2147483648",
+            "-2147483649",
+            "9999999999.99",
+            "10000000000",
+            "-9999999999.99",
+            "0e5",
+            "0.000",
+            "1.7976931348623157e308",
+            "1.7976931348623159e308",
+            "17976931348623159e292",
+            "1e00002",
+            "1.0000000000000000000000001",
+            "123456789012345678901234567890",
+            "1e1000000000000000000000",
+            "0.1",
+            "123.45e1",
+            "12345e-3",
+        ]
+    ),
+    st.integers().map(str),
+    st.decimals(allow_nan=False, allow_infinity=False, places=3).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+)
+TIMES = st.one_of(
+    st.sampled_from(
+        [
+            "2025-11-30T11:53:26Z",
+            "2025-11-30 11:53:26Z",
+            "2025-11-30T11:53:26",
+            "2025-11-30T11:53:26+02:00",
+            "2025-11-30T11:53:26-00:00",
+            "2025-11-30T11:53:26+24:00",
+            "2025-11-30T11:53:26+23:60",
+            "2025-11-30T11:53:26+0200",
+            "2025-11-30T11:53:26+02",
+            "2025-11-30T11:53:26.1Z",
+            "2025-11-30T11:53:26.123456Z",
+            "2025-11-30T11:53:26.1234567Z",
+            "2025-11-30T11:53Z",
+            "2025-11-30T11Z",
+            "2025-11-30",
+            "2025-2-3",
+            "20251130",
+            "2024-02-29",
+            "2025-02-29",
+            "2024-02-29T00:00:00Z",
+            "2100-02-29T00:00:00Z",
+            "2024-02-29T23:59:60Z",
+            "2024-02-29T24:00:00Z",
+            "0000-01-01",
+            "0000-01-01T00:00:00Z",
+            "0001-01-01",
+            "0001-01-01T00:00:00Z",
+            "0001-01-01T00:00:00+01:00",
+            "9999-12-31T23:59:59.999999Z",
+            "9999-12-31T23:59:59-01:00",
+            "9999-12-31",
+            "10000-01-01",
+            "-001-01-01",
+            "2025-11-30t11:53:26z",
+            "\uff12025-11-30",
+            "",
+            " 2025-11-30",
+        ]
+    ),
+    st.datetimes().map(lambda moment: f"{moment.isoformat()}Z"),
+    st.dates().map(str),
+)
+STRINGS = st.one_of(
+    st.text(max_size=8),
+    TIMES,
+    NUMBERS,
+    st.sampled_from(
+        ["true", "NaN", "Infant", "}\n{", "{", "5", ".", "e5", "0.5e", "1_0", "\x00", "\x1f", "é", "😀"]
+    ),
+)
+ESCAPES = st.sampled_from(
+    [
+        '"\\ud800"',
+        '"\\udc00\\ud800"',
+        '"\\ud83d\\ude00"',
+        '"\\u0000"',
+        '"\\x"',
+        '"\\u12"',
+        '"a\nb"',
+        '"a\tb"',
+        '"\\\\ud800"',
+    ]
+)
+VALUES = st.recursive(
+    st.one_of(
+        NUMBERS,
+        STRINGS.map(json.dumps),
+        STRINGS.map(lambda text: json.dumps(text, ensure_ascii=False)),
+        ESCAPES,
+        st.sampled_from(["null", "true", "false", "True", "nul", ""]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]"),
+        st.lists(st.tuples(st.sampled_from(["a", "i", "s"]), inner), max_size=3).map(
+            lambda pairs: "{" + ",".join(f'"{k}":{v}' for k, v in pairs) + "}"
+        ),
+    ),
+    max_leaves=4,
+)
+FITTING = {
+    "i": st.integers(-(2**63), 2**63 - 1).map(str),
+    "w": st.integers(-(2**31), 2**31 - 1).map(str),
+    "d": st.decimals(min_value=-10000, max_value=10000, places=2).map(lambda n: f"{n:f}"),
+    "f": st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    "s": st.text(max_size=6).map(json.dumps),
+    "b": st.sampled_from(["true", "false", "null"]),
+    "t": st.sampled_from(['"2025-11-30T11:53:26Z"', '"2025-11-30T11:53:26.5+02:00"']),
+    "n": st.just('"2025-11-30T11:53:26"'),
+    "y": st.just('"2025-11-30"'),
+}
+MEMBERS = st.one_of(
+    st.tuples(st.sampled_from([f.name for f in FIELDS] + ["x", "I", "\\u0069"]), VALUES),
+    st.sampled_from(sorted(FITTING)).flatmap(lambda name: st.tuples(st.just(name), FITTING[name])),
+)
+OBJECTS = st.lists(MEMBERS, max_size=5).map(
+    lambda pairs: "{" + ",".join(f'"{k}":{v}' for k, v in pairs) + "}"
+)
+BYTES = OBJECTS.map(lambda text: text.encode("utf-8", "surrogatepass"))
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """Draw a payload with a few bytes removed, put in or changed."""
+    payload = bytearray(draw(BYTES))
+    for _ in range(draw(st.integers(1, 2))):
+        place = draw(st.integers(0, max(len(payload) - 1, 0)))
+        payload[place : place + draw(st.integers(0, 2))] = draw(
+            st.sampled_from(
+                [
+                    b"",
+                    b"\x00",
+                    b"\xff",
+                    b"\xed\xa0\x80",
+                    b"\xef\xbb\xbf",
+                    b"\n",
+                    b"{",
+                    b"}",
+                    b"}{",
+                    b"}\n{",
+                    b",",
+                    b'"',
+                    b" ",
+                ]
+            )
+        )
+    return bytes(payload)
+
+
+PAYLOADS = st.one_of(
+    BYTES,
+    BYTES,
+    damaged(),
+    st.sampled_from(
+        [
+            b"",
+            b" ",
+            b"null",
+            b"[]",
+            b"[1]",
+            b"5",
+            b'{"i":1}{"i":2}',
+            b'{"i":1}\n{"i":2}',
+            b' {"i":1} ',
+            b'{"i":1}//c',
+            b"{}",
+            b"{",
+        ]
+    ),
+    st.none(),
+)
+
+
+def slow(payloads: list[bytes | None]) -> tuple[pa.Table, list[int]]:
+    """Decode every record by the slow path."""
+    rows = [decode_row(payload, FIELDS) for payload in payloads]
+    good = [row.values for row in rows if not row.failures]
+    return pa.Table.from_pylist(good, schema=CODEC._schema), [n for n, row in enumerate(rows) if row.failures]
+
+
+def same(one: pa.Table, other: pa.Table) -> bool:
+    """Compare with the sign of zero: it is part of a double."""
+    return one.equals(other) and repr(one.column("f").to_pylist()) == repr(other.column("f").to_pylist())
+
+
+@settings(max_examples=500, deadline=None)
+@given(BYTES | damaged())
+@example(b'{"d":0.505}')
+@example(b'{"d":10000000000}')
+@example(b'{"x":NaN}')
+@example(b'{"x":"\xff"}')
+@example(b'{"t":"2025-11-30"}')
+@example(b'{"i":1,"i":2}')
+@example(b'{"x":1,"x":2,"i":1}')
+@example(b'{"x":' + b"[" * 150 + b"]" * 150 + b"}")
+@example(b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+def test_what_the_fast_path_accepts_the_slow_path_reads_alike(payload: bytes) -> None:
+    """Soundness: no value changes and nothing refused slips through."""
+    if not is_plain(payload):
+        return
+    table = FAST.decode(payload, 1)
+    if table is None:
+        return
+    row = decode_row(payload, FIELDS)
+    assert row.failures == ()
+    assert same(table.cast(CODEC._schema), pa.Table.from_pylist([row.values], schema=CODEC._schema))
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(PAYLOADS, min_size=1, max_size=40))
+@example([b"{}\n{}", b""])
+@example([b'{"x":{"y":1}', b"{}}"])
+@example([b'{"x":"}', b'{"}'])
+@example([None, b'{"i":1}', b'{"i":3.7}'])
+def test_a_block_gives_the_rows_and_the_refusals_of_its_records(payloads: list[bytes | None]) -> None:
+    """Records never merge, split, swap or vanish, whatever stands beside them."""
+    decoded = CODEC.decode(payloads)
+    rows, refused = slow(payloads)
+    assert [bad.index for bad in decoded.bad] == refused
+    assert same(decoded.rows, rows)
+    if decoded.indexes is not None:
+        assert decoded.indexes.to_pylist() == [n for n in range(len(payloads)) if n not in set(refused)]
+    else:
+        assert not refused
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(PAYLOADS.filter(lambda p: p is not None), min_size=1, max_size=6))
+def test_a_block_taken_for_plain_holds_only_plain_payloads(payloads: list[bytes]) -> None:
+    """The test on the joined bytes is never laxer than the one on each payload."""
+    if are_all_plain(b"\n".join(payloads), len(payloads)):
+        assert all(is_plain(payload) for payload in payloads)
+
+
+def test_good_records_take_the_fast_path() -> None:
+    """Without this the two other properties could hold with the fast path switched off."""
+    payload = (
+        b'{"i":1,"w":2,"d":0.50,"f":1.5,"s":"a","b":true,"t":"2025-11-30T11:53:26Z",'
+        b'"n":"2025-11-30T11:53:26","y":"2025-11-30","more":[1]}'
+    )
+    assert are_all_plain(b"\n".join([payload] * 5), 5)
+    table = FAST.decode(b"\n".join([payload] * 5), 5)
+    assert table is not None
+    assert table.num_rows == 5
+    assert table.column("d").to_pylist() == [Number("0.50")] * 5
+
+
+def test_one_poison_costs_a_few_pieces_of_its_block() -> None:
+    """A bad record sends its neighbours through the fast path again, not row by row."""
+    good = b'{"i":1,"d":0.50,"t":"2025-11-30T11:53:26Z"}'
+    payloads: list[bytes | None] = [good] * 8192
+    payloads[5000] = b'{"i":"5"}'
+    decoded = CODEC.decode(payloads)
+    assert [bad.index for bad in decoded.bad] == [5000]
+    assert decoded.bad[0].failures[0].path == "i"
+    assert decoded.rows.num_rows == 8191
