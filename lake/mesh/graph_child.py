@@ -6,16 +6,18 @@ import sys
 from pathlib import Path
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 from sqlmesh import Context
 from sqlmesh.core.console import NoopConsole, set_console
 from sqlmesh.core.model import Model
+from sqlmesh.utils.errors import SQLMeshError
 
 from lake.mesh.graph import Column, Edge, Graph, Node, to_json
 
 
 def build_graph(root: Path) -> Graph:
     """Load the project with SQLMesh and return its models and edges, by name."""
-    context = Context(paths=[str(root)])
+    context = Context(paths=[str(root)], load_state=False)
     models = sorted(context.models.values(), key=lambda model: _name(model.fqn))
     known = {model.fqn for model in models}
     loose = sorted({parent for model in models for parent in model.depends_on or ()} - known)
@@ -69,6 +71,17 @@ def _name(fqn: str) -> str:
     return f"{table.db}.{table.name}"
 
 
-if __name__ == "__main__":
+def main(folder: str) -> int:
+    """Print the graph as one line, or SQLMesh's reason as one line to stderr."""
     set_console(NoopConsole())
-    sys.stdout.write(to_json(build_graph(Path(sys.argv[1]).absolute())) + "\n")
+    try:
+        graph = build_graph(Path(folder).absolute())
+    except (SQLMeshError, SqlglotError, ValueError) as error:
+        sys.stderr.write(" ".join(str(error).split()) + "\n")
+        return 1
+    sys.stdout.write(to_json(graph) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -18,7 +18,6 @@ from lake.settings import Project, Settings, load_settings
 from lake.types import quote_identifier
 
 CONFIG = """\
-project: {name}
 default_gateway: lake
 gateways:
   lake:
@@ -86,7 +85,7 @@ def mesh_project(folder: Path, stack: Settings, *, catalog_uri: str | None = Non
     """Make a project with a database of its own; its schemas stay in the test's catalog."""
     name = f"m{uuid.uuid4().hex[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(CONFIG.format(name=name, cache=folder / ".cache"), encoding="utf-8")
+    (folder / "config.yaml").write_text(CONFIG.format(cache=folder / ".cache"), encoding="utf-8")
     with connect(stack.postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {quote_identifier(name)}".encode())
     project = Project(root=folder)
