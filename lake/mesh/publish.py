@@ -75,7 +75,7 @@ class Publication:
 
     runtime: Runtime
     work: Work
-    deadline: Deadline
+    clock: Clock
     attempt_id: UUID = field(default_factory=uuid4)
     table: TableName | None = None
     cursor: Any = None
@@ -130,7 +130,7 @@ class Publication:
             self._stamp()
             self.cursor.execute("COMMIT")
         except duckdb.Error as error:
-            self.opened = False
+            self._roll_back()
             self._after_failed_commit(error)
         self.opened = False
         self._settle(AttemptState.LANDED, "")
@@ -171,7 +171,8 @@ class Publication:
         """Decide by the stamp; return when the commit landed after all."""
         log.warning("commit.unclear", table=str(self.table), attempt=str(self.attempt_id))
         try:
-            state = _read_back(self.runtime, _some(self.table), self.deadline)
+            seconds = self.runtime.settings.engine.publish_seconds
+            state = _read_back(self.runtime, _some(self.table), Deadline.after(seconds, self.clock))
         except LakeError as unread:
             self._settle(AttemptState.UNKNOWN, str(error)[:500])
             raise StockError(
@@ -218,18 +219,18 @@ def publish(
 ) -> T:
     """Run `evaluate` as one audited publish; the whole again when another writer was first.
 
-    Raises what `evaluate` raises; PublishConflictError once the settings' time or the tries are used up.
+    Raises what `evaluate` raises; PublishConflictError once the tries are used up.
     """
-    deadline = Deadline.after(runtime.settings.engine.publish_seconds, clock or SystemClock())
+    clock = clock or SystemClock()
     for number in range(1, _ATTEMPTS + 1):
-        publication = Publication(runtime=runtime, work=work, deadline=deadline)
+        publication = Publication(runtime=runtime, work=work, clock=clock)
         runtime.publication = publication
         raised: BaseException | None = None
         try:
             return evaluate(publication)
         except PublishConflictError as error:
             raised = error
-            if number == _ATTEMPTS or deadline.expired():
+            if number == _ATTEMPTS:
                 raise
             log.info("publish.again", model=work.model, attempt=number, reason=error.message)
         except BaseException as error:
@@ -238,7 +239,7 @@ def publish(
         finally:
             runtime.publication = None
             publication.close(raised)
-        deadline.clock.sleep(min(_pause(number), deadline.remaining()))
+        clock.sleep(_pause(number))
     raise AssertionError("the last round returns or raises")
 
 

@@ -91,11 +91,13 @@ class LandingSettings(Section):
 
 
 class EngineSettings(Section):
-    """Embedded DuckDB: what it may use, and how long one publish may try."""
+    """Embedded DuckDB: what it may use, and how patient a publish is."""
 
     memory_limit: str = "2GB"
     threads: int = Field(default=0, ge=0, description="0 means one per core")
-    publish_seconds: float = Field(default=120.0, gt=0)
+    publish_seconds: float = Field(
+        default=60.0, gt=0, description="how long a commit whose answer was lost is looked for"
+    )
 
 
 class TrinoSettings(Section):
