@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli import frame
-from lake.contracts import Contract, load_contracts
-from lake.contracts.external import FILE, duckdb_type, external_models, is_current, write_external_models
 from lake.errors import BadInputError, RefusedError
 from lake.settings import Project, find_project
+
+if TYPE_CHECKING:
+    from lake.contracts import Contract
 
 cli = typer.Typer(help="Contracts of the streams.", no_args_is_help=True)
 
@@ -18,6 +19,9 @@ cli = typer.Typer(help="Contracts of the streams.", no_args_is_help=True)
 @cli.command("check")
 def check(*, as_json: frame.JsonFlag = False) -> None:
     """Read every contract and say whether external_models/ matches; exit code 5 when it doesn't."""
+    from lake.contracts import load_contracts  # noqa: PLC0415 - keeps every other command fast
+    from lake.contracts.external import FILE, is_current  # noqa: PLC0415
+
     project = find_project()
     contracts = load_contracts(project.contracts)
     current = is_current(contracts, project.external_models)
@@ -39,6 +43,9 @@ def external(
     *, write: Annotated[bool, typer.Option("--write", help="Write external_models/raw.yaml.")] = False
 ) -> None:
     """Print SQLMesh's external models as the contracts give them, or write them."""
+    from lake.contracts import load_contracts  # noqa: PLC0415
+    from lake.contracts.external import FILE, external_models, write_external_models  # noqa: PLC0415
+
     project = find_project()
     contracts = load_contracts(project.contracts)
     if not write:
@@ -51,6 +58,8 @@ def external(
 @cli.command("list")
 def list_contracts(*, as_json: frame.JsonFlag = False) -> None:
     """List the streams with kind, version, owner and key."""
+    from lake.contracts import load_contracts  # noqa: PLC0415
+
     rows = [_summary(c) for c in load_contracts(find_project().contracts)]
     if as_json:
         frame.print_json(rows)
@@ -79,6 +88,8 @@ def show(stream: str, *, as_json: frame.JsonFlag = False) -> None:
 
 
 def _columns(contract: Contract) -> list[tuple[str, str, str, str]]:
+    from lake.contracts.external import duckdb_type  # noqa: PLC0415
+
     rules: dict[str, list[str]] = {}
     for rule in contract.rules:
         argument = rule.argument
@@ -105,6 +116,8 @@ def _summary(contract: Contract) -> dict[str, str]:
 
 
 def _find(project: Project, stream: str) -> Contract:
+    from lake.contracts import load_contracts  # noqa: PLC0415
+
     contracts = {c.stream: c for c in load_contracts(project.contracts)}
     if stream not in contracts:
         known = ", ".join(contracts)

@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 
 import httpx
 import stamina
+import stamina.instrumentation
 from pyrate_limiter import Limiter, Rate
 
 from lake.activation.answers import Again, check_status, read_results
@@ -24,6 +25,8 @@ from lake.log import get_logger
 from lake.settings import Settings
 
 log = get_logger("activation")
+# Retries are events of ours, with path and reason; stamina's own would say each a second time.
+stamina.instrumentation.set_on_retry_hooks(())
 
 
 class Target(Protocol):
