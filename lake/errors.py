@@ -74,7 +74,9 @@ class TransientError(LakeError):
 class UnavailableError(TransientError):
     """A service does not answer."""
 
-    def __init__(self, service: str, message: str, *, hint: str = "lake status") -> None:
+    def __init__(
+        self, service: str, message: str, *, hint: str = "lake up; lake status shows what answers"
+    ) -> None:
         super().__init__(f"{service}: {message}", hint=hint)
         self.service = service
 

@@ -4,29 +4,6 @@ Tables are DuckDB's business. Views are kept in the catalog and inlined while a 
 Writes to a table join the publish that the scheduler has open for this thread (`lake.mesh.publish`).
 """
 
-from __future__ import annotations
+from lake.mesh.adapter.lake import LakeEngineAdapter
 
-from sqlmesh.core.engine_adapter.shared import CatalogSupport, CommentCreationTable, CommentCreationView
-
-from lake.mesh.adapter.temporary import TemporaryAdapter
-
-
-class LakeEngineAdapter(TemporaryAdapter):
-    """DuckDB with the lake attached."""
-
-    # What the engine can and can't do here.
-    SUPPORTS_TRANSACTIONS = False  # SQLMesh's own would commit before the audits have run
-    SUPPORTS_REPLACE_TABLE = False  # CREATE OR REPLACE is missing, and would show an unaudited table
-    SUPPORTS_CREATE_DROP_CATALOG = False  # one catalog for all names
-    SUPPORTED_DROP_CASCADE_OBJECT_KINDS: list[str] = []  # noqa: RUF012  the base class declares it so
-    SUPPORTS_CLONING = False
-    SUPPORTS_MATERIALIZED_VIEWS = False
-    SUPPORTS_MANAGED_MODELS = False
-    SUPPORTS_GRANTS = False
-    SUPPORTS_QUERY_EXECUTION_TRACKING = True  # rows of INSERT
-    COMMENT_CREATION_TABLE = CommentCreationTable.UNSUPPORTED  # COMMENT ON is missing
-    COMMENT_CREATION_VIEW = CommentCreationView.UNSUPPORTED  # written with the view instead
-
-    @property
-    def catalog_support(self) -> CatalogSupport:
-        return CatalogSupport.FULL_SUPPORT
+__all__ = ["LakeEngineAdapter"]

@@ -1,0 +1,108 @@
+"""From topics and APIs to the CRM by the commands that people type; every page's commands run on it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+
+import pytest
+
+from tests.docs.test_commands import typed_commands
+from tests.fakes.small_lake import SmallLake
+
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("whole-lake")]
+
+# Commands of the docs that this test leaves to others, and why.
+ELSEWHERE = re.compile(
+    r"make |git |\. \.venv"  # the shell's own, and what `.ci/run` runs
+    r"|lake (up|down)\b|lake demo|lake console"  # tests of stack, demo and console
+    r"|--follow"  # ends by a signal only
+)
+
+
+@pytest.fixture(scope="module")
+def lake(own_project) -> SmallLake:
+    """Bring up a small lake and land it, once for this module; `own_project` ends what runs."""
+    small = SmallLake(project=own_project)
+    small.prepare()
+    small.run("lake", "ingest", "run")
+    small.run("lake", "extract", "run")
+    small.run("sqlmesh", "plan", "prod", "--no-prompts", "--auto-apply", "--run")
+    small.run("lake", "sync", "apply")
+    return small
+
+
+def query(lake: SmallLake, sql: str) -> list[dict]:
+    return json.loads(lake.run("lake", "sql", "--json", sql))
+
+
+def test_what_was_produced_is_landed_or_in_quarantine(lake):
+    """Counts and distinct coordinates agree with the topic."""
+    landed = query(lake, "SELECT count(*) AS n, count(DISTINCT meta) AS d FROM lake.raw.transactions")[0]
+    bad = query(lake, "SELECT stream, count(*) AS n FROM lake.quarantine.records GROUP BY stream ORDER BY 1")
+    quarantined = {row["stream"]: row["n"] for row in bad}
+
+    assert landed["n"] == landed["d"] == lake.produced["transactions"] - quarantined["transactions"]
+    assert quarantined["transactions"] > 0
+
+
+def test_every_step_a_second_time_does_nothing(lake):
+    """Landing, extracts and sync have nothing left to do."""
+    assert "nothing new" in lake.run("lake", "ingest", "run")
+    assert all(r["landed"] == 0 for r in json.loads(lake.run("lake", "extract", "run", "--json")))
+    assert json.loads(lake.run("lake", "sync", "apply", "--json"))["run_id"] is None
+
+
+def test_the_marts_hold_what_landed(lake):
+    """Money is neither lost nor invented between raw and marts, up to the last full day."""
+    raw, mart = (
+        query(lake, f"SELECT coalesce(sum({column}), 0)::varchar AS total FROM {source}")[0]["total"]
+        for column, source in (
+            ("sales_value", "lake.raw.transactions WHERE transaction_timestamp < date_trunc('day', now())"),
+            ("sales_value", "lake.analytics.sales_by_store_day"),
+        )
+    )
+
+    assert float(raw) == float(mart) > 0
+
+
+def runnable() -> list[str]:
+    lines = dict.fromkeys(line for _page, line in typed_commands())
+    return [
+        line for line in lines if not ELSEWHERE.search(line) and shlex.split(line)[0] in {"lake", "sqlmesh"}
+    ]
+
+
+def test_every_command_of_the_docs_runs(lake):
+    """README and docs in their order; what they print is not looked at, only that they succeed."""
+    ran = [line for line in runnable() if lake.run(*shlex.split(line)) is not None]
+
+    assert len(ran) >= 15
+
+
+def test_no_secret_is_written_where_it_does_not_belong(lake):
+    """Logs, tables, state and definitions are searched for every generated secret (invariant I9)."""
+    secrets = [secret.encode() for secret in lake.settings.secrets()]
+    assert len(secrets) >= 5
+    keepers = {"endpoints.json", "stack.json"}
+    found = [
+        str(path)
+        for path in lake.project.root.rglob("*")
+        if path.is_file() and path.name not in keepers and any(s in path.read_bytes() for s in secrets)
+    ]
+
+    assert found == []
+    for path in (lake.project.state / name for name in keepers):
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_no_secret_is_printed(lake):
+    """What commands print, as text and as JSON, holds no secret."""
+    outputs = [
+        lake.run("lake", *command)
+        for command in (["status"], ["status", "--json"], ["doctor", "--json"], ["logs", "-n", "1000"])
+    ]
+    outputs += [json.dumps(query(lake, "SELECT * FROM lake.quarantine.records"))]
+
+    assert [s for s in lake.settings.secrets() for text in outputs if s in text] == []
