@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 from lake.settings import Project, Settings, inherited_environment
 from lake.stack import AppService, reserve_port, run_service
 
 NAME = "console"
-MAIN = Path(__file__).with_name("main.py")
 
 # Passed as flags, not by a file, so that a project folder needs none and a user's own can't unlock anything.
 _OPTIONS = {
@@ -63,7 +61,7 @@ def address(port: int) -> str:
 
 def _argv(port: int) -> list[str]:
     flags = [part for name, value in _OPTIONS.items() for part in (f"--{name}", value)]
-    return [sys.executable, "-m", "streamlit", "run", str(MAIN), "--server.port", str(port), *flags]
+    return [sys.executable, "-m", "app.console", "--server.port", str(port), *flags]
 
 
 def _environment() -> dict[str, str]:

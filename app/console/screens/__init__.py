@@ -1,0 +1,1 @@
+"""The pages; each a function without arguments that draws from `app.console.data`."""
