@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -39,6 +40,9 @@ class SmallLake:
     def prepare(self) -> None:
         """Start everything and produce; nothing is landed yet."""
         (self.project.root / "demo").symlink_to(ROOT / "demo")
+        for name in ("models", "external_models"):  # commands of the docs write to them
+            (self.project.root / name).unlink()
+            shutil.copytree(ROOT / name, self.project.root / name)
         start(self.project)
         migrate(self.settings.postgres)
         systems = SourceSystems(project=self.project)
@@ -57,12 +61,13 @@ class SmallLake:
             self.produced[stream.name] = report.produced_total
 
     def run(self, *command: str, code: int = 0) -> str:
-        """Run a command of the virtual environment in the project, as a person would; return its stdout."""
+        """Run a command in the project as a person who answers y; return its stdout."""
         done = subprocess.run(
             [str(BIN / command[0]), *command[1:]],
             cwd=self.project.root,
             env=inherited_environment(PATH=f"{BIN}:/usr/bin:/bin"),
             capture_output=True,
+            input="y\n" * 20,
             text=True,
             check=False,
             timeout=180,

@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("whole-lake")]
 
 # Commands of the docs that this test leaves to others, and why.
 ELSEWHERE = re.compile(
-    r"make |git |\. \.venv"  # the shell's own, and what `.ci/run` runs
+    r"sqlmesh (test|lint|format)\b"  # `make check` and `make test`
+    r"|make |git |\. \.venv"  # the shell's own, and what `.ci/run` runs
     r"|lake (up|down)\b|lake demo|lake console"  # tests of stack, demo and console
     r"|--follow"  # ends by a signal only
 )
@@ -75,7 +76,9 @@ def runnable() -> list[str]:
 
 
 def test_every_command_of_the_docs_runs(lake):
-    """README and docs in their order; what they print is not looked at, only that they succeed."""
+    """README and docs in their order, after a model was edited: each ends with success."""
+    mart = lake.project.root / "models" / "marts" / "households" / "household_value.sql"
+    mart.write_text(mart.read_text().replace("description '", "description 'Edited: ", 1))
     ran = [line for line in runnable() if lake.run(*shlex.split(line)) is not None]
 
     assert len(ran) >= 15
@@ -84,7 +87,7 @@ def test_every_command_of_the_docs_runs(lake):
 def test_no_secret_is_written_where_it_does_not_belong(lake):
     """Logs, tables, state and definitions are searched for every generated secret (invariant I9)."""
     secrets = [secret.encode() for secret in lake.settings.secrets()]
-    assert len(secrets) >= 5
+    assert len(secrets) >= 4
     keepers = {"endpoints.json", "stack.json"}
     found = [
         str(path)
