@@ -38,7 +38,8 @@ def start_console(project: Project, settings: Settings, *, port: int | None = No
         cwd=project.root,
         env=_environment(),
         port=chosen,
-        url=f"http://127.0.0.1:{chosen}/_stcore/health",
+        url=address(chosen),
+        health="/_stcore/health",
     )
     run_service(project, service)
     return address(chosen)

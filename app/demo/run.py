@@ -13,6 +13,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from app.console.service import NAME as CONSOLE
+from app.console.service import start_console
 from app.demo.child import Child, run_child
 from app.demo.count import count_activation, count_audits, count_extracts, count_streams
 from app.demo.proof import Proof
@@ -22,7 +24,7 @@ from lake.contracts import load_contracts
 from lake.control import migrate, read_evaluations, recorded
 from lake.mesh.session import open_session
 from lake.settings import Project, Settings, inherited_environment, load_settings
-from lake.stack import start
+from lake.stack import ServiceState, inspect, start
 
 
 def run_demo(
@@ -65,8 +67,12 @@ def _stack(project: Project) -> Outcome:
 
 
 def _systems(systems: SourceSystems) -> Outcome:
+    ready = _ready(systems.project)
     retail, crm = systems.start_apis()
-    return Outcome(said=f"retail API and CRM at {_host(retail.address)} and {_host(crm.address)}")
+    return Outcome(
+        said=f"retail API and CRM at {retail.address} and {crm.address}",
+        already_done={retail.service, crm.service} <= ready,
+    )
 
 
 def _replay(run: DemoRun, settings: Settings) -> Outcome:
@@ -97,9 +103,8 @@ def _plan(project: Project, settings: Settings) -> Outcome:
 
 
 def _console(project: Project, settings: Settings) -> Outcome:
-    from app.console.service import start_console  # noqa: PLC0415 - streamlit's room
-
-    return Outcome(said=f"open {start_console(project, settings)}")
+    ready = _ready(project)
+    return Outcome(said=f"open {start_console(project, settings)}", already_done=CONSOLE in ready)
 
 
 def _proof(run: DemoRun, settings: Settings, replayed: list[Mapping[str, Any]]) -> Outcome:
@@ -116,5 +121,5 @@ def _proof(run: DemoRun, settings: Settings, replayed: list[Mapping[str, Any]]) 
     return Outcome(said=said, result=proof)
 
 
-def _host(url: str) -> str:
-    return url.removesuffix("/health")
+def _ready(project: Project) -> set[str]:
+    return {status.service for status in inspect(project) if status.state is ServiceState.READY}

@@ -99,7 +99,8 @@ class SourceSystems:
             cwd=self.project.root,
             env={**env, "PYTHONUNBUFFERED": "1"},  # the same in every shell, so that it is kept
             port=port,
-            url=f"http://127.0.0.1:{port}/health",
+            url=f"http://127.0.0.1:{port}",
+            health="/health",
         )
 
     def _report(self, doing: str, argv: list[str], settings: Settings | None = None) -> Any:

@@ -21,7 +21,8 @@ class AppService:
     """A process to keep beside the stack until `lake down`.
 
     `env` is its whole environment (secrets belong here, never into `argv`, which every user of the
-    machine can read); `url` is asked with GET until any answer below 500 comes.
+    machine can read). `url` is what people open; `health` is the path below it that is asked with GET
+    until any answer below 500 comes.
     """
 
     name: str
@@ -29,6 +30,7 @@ class AppService:
     cwd: Path
     port: int
     url: str
+    health: str = ""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     after: tuple[str, ...] = ()
     stop_signal: ClassVar[int] = SIGTERM
@@ -52,7 +54,7 @@ class AppService:
         return Launch(argv=self.argv, cwd=self.cwd, env=self.env)
 
     def probe(self, *, starting: bool) -> Answer:  # noqa: ARG002 - one question serves both
-        return probe.http(self.url)
+        return probe.http(self.url + self.health)
 
     def tidy(self) -> None:
         """Nothing of ours lies outside the project."""
@@ -64,6 +66,7 @@ class AppService:
             "cwd": str(self.cwd),
             "port": self.port,
             "url": self.url,
+            "health": self.health,
             "env": dict(self.env),
             "after": list(self.after),
         }
@@ -76,6 +79,7 @@ class AppService:
             cwd=Path(document["cwd"]),
             port=document["port"],
             url=document["url"],
+            health=document["health"],
             env=document["env"],
             after=tuple(document["after"]),
         )
