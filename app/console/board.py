@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from app.console.data import Health
 from app.console.parts import Problem
+from app.console.reading import Health
 from lake.inspect.freshness import SEVERITY, judge_model, judge_stream
 from lake.inspect.values import Judgement, Layer, StreamFacts, TableFacts, Verdict
 

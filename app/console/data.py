@@ -1,93 +1,24 @@
-"""What the pages show, read side by side and remembered for seconds; wires the services together."""
+"""What the pages show beside health: lineage and syncs, remembered for seconds."""
 
 from __future__ import annotations
-
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import date, datetime
 
 import streamlit as st
 
 from app.console.parts import Problem, attempt
-from app.console.warm import KNOWN
-from ingest.status import StreamStatus, read_status
 from lake.activation import Sync, read_syncs
-from lake.clock import SystemClock
-from lake.contracts import Contract, StreamKind, load_contracts
-from lake.inspect.events import read_newest_events
-from lake.inspect.history import read_audits, read_builds, read_last_extract, read_last_runs
+from lake.contracts import load_contracts
 from lake.inspect.lineage import Lineage, SyncTarget, build_lineage
 from lake.inspect.syncs import SyncFacts, read_sync
-from lake.inspect.tables import read_tables
-from lake.inspect.values import AuditLine, BuildLine, RunLine, TableFacts
-from lake.mesh.graph import Graph, read_graph
+from lake.mesh.graph import read_graph
 from lake.settings import Project, Settings, find_project, load_settings
 
-SECONDS = 10
-NewestEvents = dict[str, datetime | date | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """What the control database says about models."""
-
-    audits: tuple[AuditLine, ...]
-    builds: dict[str, BuildLine]
-    runs: tuple[RunLine, ...]
-    last_extract: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """Everything on the health page, as of `at`."""
-
-    at: datetime
-    contracts: tuple[Contract, ...] | Problem
-    graph: Graph | Problem
-    tables: tuple[TableFacts, ...] | Problem
-    events: NewestEvents | Problem
-    lag: dict[str, StreamStatus] | Problem
-    history: History | Problem
-    syncs: tuple[SyncFacts, ...] | Problem
+SECONDS = 5
 
 
 def open_project() -> tuple[Project, Settings]:
     """Return the project that the console was started in, its settings as they are now."""
     project = find_project()
     return project, load_settings(project=project)
-
-
-@st.cache_data(ttl=SECONDS, max_entries=1, show_spinner=False)
-def load_health() -> Health:
-    """Read all parts side by side; each that fails is a Problem."""
-    project, settings = open_project()
-    contracts = attempt(lambda: load_contracts(project.contracts))
-    graph = attempt(lambda: read_graph(project))
-    described = () if isinstance(contracts, Problem) else contracts
-    modelled = Graph(nodes=(), edges=()) if isinstance(graph, Problem) else graph
-
-    def tables_and_events() -> tuple[tuple[TableFacts, ...] | Problem, NewestEvents | Problem]:
-        tables = attempt(lambda: read_tables(settings, contracts=described, graph=modelled))
-        if isinstance(tables, Problem):
-            return tables, tables
-        return tables, attempt(lambda: read_newest_events(settings, tables, known=KNOWN))
-
-    with ThreadPoolExecutor(4) as pool:
-        both = pool.submit(tables_and_events)
-        lag = pool.submit(attempt, lambda: _lag(settings, described))
-        history = pool.submit(attempt, lambda: _history(settings))
-        syncs = pool.submit(attempt, lambda: _syncs(project, settings))
-        tables, events = both.result()
-        return Health(
-            at=SystemClock().now(),
-            contracts=contracts,
-            graph=graph,
-            tables=tables,
-            events=events,
-            lag=lag.result(),
-            history=history.result(),
-            syncs=syncs.result(),
-        )
 
 
 @st.cache_data(ttl=SECONDS, max_entries=1, show_spinner=False)
@@ -116,27 +47,6 @@ def load_sync(name: str) -> SyncFacts | Problem:
     """Return the newest plan, runs and refusals of one sync."""
     _, settings = open_project()
     return attempt(lambda: read_sync(settings.postgres, name))
-
-
-def _lag(settings: Settings, contracts: tuple[Contract, ...]) -> dict[str, StreamStatus]:
-    topics = [contract for contract in contracts if contract.kind is StreamKind.TOPIC]
-    # Each waits for a fetch of its own topic: side by side.
-    with ThreadPoolExecutor(max(1, len(topics))) as pool:
-        found = pool.map(lambda contract: read_status(settings, [contract]), topics)
-        return {status.stream: status for statuses in found for status in statuses}
-
-
-def _history(settings: Settings) -> History:
-    return History(
-        audits=read_audits(settings.postgres),
-        builds=read_builds(settings.postgres),
-        runs=read_last_runs(settings.postgres),
-        last_extract=read_last_extract(settings.postgres),
-    )
-
-
-def _syncs(project: Project, settings: Settings) -> tuple[SyncFacts, ...]:
-    return tuple(read_sync(settings.postgres, sync.name) for sync in read_syncs(project))
 
 
 def _target(sync: Sync, project: Project) -> SyncTarget:

@@ -7,9 +7,10 @@ from datetime import datetime
 import streamlit as st
 
 from app.console.board import StreamRow, TableRow, model_rows, problems, stream_rows
-from app.console.data import SECONDS, Health, History, load_health
+from app.console.data import SECONDS
 from app.console.look import Colour, ago, badge, empty_card, error_card, plain, style
 from app.console.parts import Problem
+from app.console.reading import HEALTH, Health, History
 from lake.inspect.ages import describe_count, describe_span
 from lake.inspect.values import Judgement, StreamFacts, Verdict
 
@@ -23,7 +24,7 @@ def show() -> None:
 
 @st.fragment(run_every=SECONDS)
 def _board() -> None:
-    health = load_health()
+    health = HEALTH.get()
     streams, models = stream_rows(health), model_rows(health)
     _summary(health, [*(r.judgement for r in streams), *(r.judgement for r in models)])
     for problem in problems(health):

@@ -7,10 +7,11 @@ from typing import Any
 import streamlit as st
 
 from app.console.board import model_rows, stream_rows
-from app.console.data import Health, load_health, load_lineage
+from app.console.data import load_lineage
 from app.console.look import COLOURS, ICONS, ago, badge, empty_card, error_card, plain, style
 from app.console.parts import Problem
 from app.console.picture import chart, height
+from app.console.reading import HEALTH, Health
 from lake.inspect.lineage import Lineage, LineageNode
 from lake.inspect.values import Judgement, Verdict
 
@@ -35,7 +36,7 @@ def show() -> None:
 
 @st.fragment(run_every=_SECONDS)
 def _graph(lineage: Lineage) -> None:
-    judgements = _judgements(load_health())
+    judgements = _judgements(HEALTH.get())
     _legend()
     options = [node.id for node in lineage.nodes]
     chosen = st.session_state.get(_CHOICE)
@@ -137,7 +138,7 @@ def _details(lineage: Lineage, node: LineageNode, judgements: dict[str, Judgemen
 
 
 def _written(node: LineageNode) -> str | None:
-    health = load_health()
+    health = HEALTH.get()
     if isinstance(health.tables, Problem):
         return None
     for table in health.tables:
