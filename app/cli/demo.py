@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.frame import JsonFlag, act, print_json, print_table, say
+from app.cli.frame import JsonFlag, act, err, print_json, print_table, say
 from lake.errors import RefusedError, TerminalError
 from lake.settings import find_project, load_settings
 
@@ -30,7 +30,7 @@ def run(*, as_of: AsOf = None, rate: Rate = None, as_json: JsonFlag = False) -> 
     from app.demo.run import run_demo  # noqa: PLC0415 - imports stay out of `lake --help`
 
     day: date | None = None if as_of is None else as_of.date()
-    proof = run_demo(find_project(), as_of=day, rate=rate, say=_quiet if as_json else say)
+    proof = run_demo(find_project(), as_of=day, rate=rate, say=_quiet if as_json else say, working=err.status)
     if as_json:
         print_json({"proof": proof, "violations": proof.violations()})
     else:

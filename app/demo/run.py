@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,25 @@ from lake.stack import ServiceState, inspect, start
 
 
 def run_demo(
-    project: Project, *, as_of: date | None, rate: float | None, say: Callable[[str], None]
+    project: Project,
+    *,
+    as_of: date | None,
+    rate: float | None,
+    say: Callable[[str], None],
+    working: Callable[[str], AbstractContextManager[object]],
 ) -> Proof:
     """Do every step, each only as far as it is not done yet, and return the proof.
 
+    `say` hears a line per finished step; `working` surrounds each with a sign of life.
     Ctrl-C ends what this run started; a later run goes on where it stopped.
     """
     run = DemoRun(
-        project=project, systems=SourceSystems(project=project), as_of=as_of, rate=rate, say=say, steps=[]
+        project=project,
+        systems=SourceSystems(project=project),
+        as_of=as_of,
+        rate=rate,
+        say=say,
+        working=working,
     )
     with undone_when_interrupted(run):
         run.step("stack", lambda: _stack(project))  # 1
@@ -46,13 +58,13 @@ def run_demo(
 
 def _steps(run: DemoRun, settings: Settings) -> Proof:
     project = run.project
-    run.systems.fix_calendar(run.as_of)
+    calendar = run.systems.fix_calendar(run.as_of)
     run.step("systems", lambda: _systems(run.systems))  # 2
     settings = load_settings(project=project)
     replayed = run.step("replay", lambda: _replay(run, settings))  # 3
     run.step("land", lambda: land(project, settings))  # 4
     run.step("extract", lambda: extract(settings))  # 5
-    run.step("plan", lambda: _plan(project, settings))  # 6
+    run.step("plan", lambda: _plan(project, settings, now=calendar["now"]))  # 6
     run.step("activate", lambda: activate(project, settings))  # 7
     run.step("console", lambda: _console(project, settings))  # 8
     proof: Proof = run.step("proof", lambda: _proof(run, settings, replayed))  # 9
@@ -86,11 +98,11 @@ def _replay(run: DemoRun, settings: Settings) -> Outcome:
     )
 
 
-def _plan(project: Project, settings: Settings) -> Outcome:
-    """Run stock SQLMesh as a person would; also build what became due since the last run."""
+def _plan(project: Project, settings: Settings, *, now: str) -> Outcome:
+    """Run stock SQLMesh as a person would; `now` is the demo's: days after it have no sales yet."""
     newest = read_evaluations(settings.postgres, limit=1)
     sqlmesh = Path(sys.executable).with_name("sqlmesh")
-    argv = [str(sqlmesh), "plan", "prod", "--no-prompts", "--auto-apply", "--run"]
+    argv = [str(sqlmesh), "plan", "prod", "--no-prompts", "--auto-apply", "--run", "--execution-time", now]
     child = Child(
         argv=argv, cwd=project.root, env=inherited_environment(), log=project.logs / "sqlmesh-plan.log"
     )

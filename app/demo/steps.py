@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -32,12 +32,14 @@ class DemoRun:
     as_of: date | None
     rate: float | None
     say: Callable[[str], None]
+    working: Callable[[str], AbstractContextManager[object]] = nullcontext
     steps: list[StepTime] = field(default_factory=list)
 
     def step(self, name: str, work: Callable[[], Outcome]) -> Any:
         """Do one step, time it, say how it ended."""
         began = time.monotonic()
-        outcome = work()
+        with self.working(f"{name} …"):
+            outcome = work()
         seconds = round(time.monotonic() - began, 1)
         said = f"already done ({outcome.said})" if outcome.already_done else outcome.said
         self.steps.append(
