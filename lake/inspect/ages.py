@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-_LARGE = ((1_000_000_000, "B"), (1_000_000, "M"), (10_000, "k"))
+# (from which count, unit, letter): a unit takes over before three digits of the smaller one round up.
+_LARGE = ((999_500_000, 1_000_000_000, "B"), (999_500, 1_000_000, "M"), (10_000, 1_000, "k"))
 
 
 def describe_span(span: timedelta) -> str:
@@ -24,8 +25,8 @@ def describe_span(span: timedelta) -> str:
 
 def describe_count(count: int) -> str:
     """Return a count that fits a tile: `8,431`, `92.3k`, `1.45M`."""
-    for size, unit in _LARGE:
-        if abs(count) >= size:
-            scale = 1_000 if unit == "k" else size
-            return f"{count / scale:.3g}{unit}" if count / scale < 1000 else f"{count / scale:,.0f}{unit}"
+    for start, size, unit in _LARGE:
+        if abs(count) >= start:
+            scaled = count / size
+            return f"{scaled:,.0f}{unit}" if abs(scaled) >= 999.5 else f"{scaled:.3g}{unit}"
     return f"{count:,}"
