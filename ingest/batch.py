@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from ingest.check import RuleCheck
-from ingest.codec import Failure, JsonCodec
+from ingest.check import ContractCheck
+from ingest.codec import Failure
 from ingest.quarantine import BadRecord
 from lake.broker import Chunk
 from lake.contracts import Contract
@@ -53,41 +53,21 @@ class RecordCheck:
     """Decode and check records against one contract; thread-safe, no I/O."""
 
     def __init__(self, contract: Contract) -> None:
-        self._codec = JsonCodec(contract.fields)
-        self._rules = RuleCheck(contract)
+        self._check = ContractCheck(contract)
 
     def check(self, chunk: Chunk, final: frozenset[Offset] = frozenset()) -> Checked:
         """Split a chunk into good rows and bad records; offsets in `final` are in quarantine already."""
-        decoded = self._codec.decode(chunk.values)
-        indexes = decoded.indexes
-        rows, coordinates = decoded.rows, _coordinates(chunk)
-        if indexes is not None:
-            coordinates = coordinates.take(indexes)
-        refused = {
-            row.index: (
-                *row.failures,
-                *self._rules.failing_rules(row.values, unread=frozenset(f.path for f in row.failures)),
-            )
-            if row.values
-            else row.failures
-            for row in decoded.bad
-        }
-        dropped: list[int] = []
-        for position in self._rules.suspects(rows):
-            failures = self._rules.failing_rules(rows.slice(position, 1).to_pylist()[0])
-            if failures:
-                dropped.append(position)
-                refused[indexes[position].as_py() if indexes is not None else position] = failures
+        split = self._check.split(chunk.values)
+        rows, coordinates = split.rows, _coordinates(chunk)
+        if split.places is not None:
+            coordinates = coordinates.take(split.places)
         if final:
-            offsets = coordinates.column("offset").to_pylist()
-            dropped += [n for n, offset in enumerate(offsets) if offset in final]
-        if dropped:
-            kept = _without(rows.num_rows, dropped)
-            rows, coordinates = rows.take(kept), coordinates.take(kept)
+            new = pa.array([n not in final for n in coordinates.column("offset").to_pylist()], pa.bool_())
+            rows, coordinates = rows.filter(new), coordinates.filter(new)
         bad = tuple(
-            _bad_record(chunk, index, failures)
-            for index, failures in sorted(refused.items())
-            if chunk.offsets[index] not in final
+            _bad_record(chunk, place, failures)
+            for place, failures in split.failures.items()
+            if chunk.offsets[place] not in final
         )
         return Checked(rows=rows, coordinates=coordinates, bad=bad)
 
@@ -106,11 +86,6 @@ def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
         if any(chunk.idempotency for chunk in chunks)
         else None,
     )
-
-
-def _without(count: int, dropped: list[int]) -> pa.Array:
-    gone = set(dropped)
-    return pa.array([n for n in range(count) if n not in gone], pa.int64())
 
 
 def _coordinates(chunk: Chunk) -> pa.Table:
@@ -132,13 +107,13 @@ def _coordinates(chunk: Chunk) -> pa.Table:
     )
 
 
-def _bad_record(chunk: Chunk, index: int, failures: tuple[Failure, ...]) -> BadRecord:
-    produced = chunk.produced[index]
+def _bad_record(chunk: Chunk, place: int, failures: tuple[Failure, ...]) -> BadRecord:
+    produced = chunk.produced[place]
     return BadRecord(
         partition=chunk.partition,
-        offset=chunk.offsets[index],
-        key=chunk.keys[index],
-        value=chunk.values[index],
+        offset=chunk.offsets[place],
+        key=chunk.keys[place],
+        value=chunk.values[place],
         produced_at=None if produced is None else _EPOCH + timedelta(milliseconds=produced),
         failures=failures,
     )

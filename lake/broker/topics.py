@@ -12,7 +12,7 @@ from lake.broker.client import client_configuration, full_name, raise_mapped
 from lake.settings import BrokerSettings
 from lake.types import Partition
 
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 5.0
 _FOREVER = "-1"
 
 

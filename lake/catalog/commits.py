@@ -131,7 +131,8 @@ def commit(
         sent = _send(catalog, state, staged, deadline)  # 2, 3
         if sent.answer is _Answer.ACCEPTED and sent.state is not None:
             return Landed(snapshot=staged.snapshot.id, state=sent.state)
-        log.warning("commit.unproven", table=str(state.name), answer=sent.answer.value, reason=sent.reason)
+        tell = log.info if sent.answer is _Answer.REJECTED else log.warning
+        tell("commit.unproven", table=str(state.name), answer=sent.answer.value, reason=sent.reason)
         present = _read_back(catalog, state, staged, deadline)  # 4
         if any(ancestor.id == staged.snapshot.id for ancestor in present.ancestry):
             return Landed(snapshot=staged.snapshot.id, state=present, read_back=True)
