@@ -98,6 +98,10 @@ class SyncStore:
             **row, changes=tuple(Change(**{**c, "operation": Operation(c["operation"])}) for c in changes)
         )
 
+    def held(self) -> int:
+        """Return how many records the destination holds by the ledger."""
+        return int(self._one("ledger_version")["live"])
+
     def has_baseline(self) -> bool:
         """Tell whether any plan was ever applied to its end."""
         return bool(self._one("has_baseline")["found"])
@@ -208,6 +212,12 @@ def known_syncs(settings: PostgresSettings) -> tuple[str, ...]:
     """Return the names of all syncs that were ever planned."""
     with connect(settings) as connection:
         return tuple(row["sync"] for row in connection.execute(_sql("known_syncs")))
+
+
+def count_held(settings: PostgresSettings, sync: str) -> int:
+    """Return how many records the destination holds by the ledger."""
+    with open_store(settings, sync) as store:
+        return store.held()
 
 
 def read_sync_plan(settings: PostgresSettings, sync: str) -> StoredPlan | None:

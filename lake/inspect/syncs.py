@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lake.control.activation import known_syncs, read_rejections, read_sync_plan, read_sync_runs
+from lake.control.activation import count_held, known_syncs, read_rejections, read_sync_plan, read_sync_runs
 from lake.control.activation_values import PlanCounts, Rejection, StoredPlan, StoredRun, count_changes
 from lake.settings import PostgresSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncFacts:
-    """The newest plan with its counts, the newest runs, and the newest refused records."""
+    """The newest plan with its counts, the newest runs and refused records; `held` is the ledger's count."""
 
     name: str
     plan: StoredPlan | None
     counts: PlanCounts | None
     runs: tuple[StoredRun, ...]
     rejections: tuple[Rejection, ...]
+    held: int
 
 
 def read_sync(settings: PostgresSettings, name: str) -> SyncFacts:
@@ -29,6 +30,7 @@ def read_sync(settings: PostgresSettings, name: str) -> SyncFacts:
         counts=count_changes(plan.changes) if plan else None,
         runs=read_sync_runs(settings, name),
         rejections=read_rejections(settings, name),
+        held=count_held(settings, name),
     )
 
 

@@ -79,7 +79,7 @@ def _tiles(facts: SyncFacts, now: datetime) -> None:
     if plan is None or counts is None:
         return
     with st.container(horizontal=True, gap="small", key="sync-tiles"):
-        _tile("In the mart", f"{plan.mart_rows:,}", "records")
+        _tile("At the destination", f"{facts.held:,}", f"{plan.mart_rows:,} in the mart")
         waiting = plan.state is PlanState.OPEN
         when = f"planned {ago(plan.created_at, now)}" if waiting else plan.state.value
         _tile("Creates", f"{counts.creates:,}", when)

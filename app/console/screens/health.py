@@ -99,9 +99,8 @@ def _sync_tile(health: Health) -> None:
         if not sync.runs:
             continue
         run = sync.runs[0]
-        held = sync.plan.ledger_rows if sync.plan and sync.plan.changes == () else run.accepted
         good = run.state.value == "succeeded"
-        _tile("At the destination", f"{held:,}", f"last sync {run.state.value}", good=good)
+        _tile("At the destination", f"{sync.held:,}", f"last sync {run.state.value}", good=good)
 
 
 def _tile(label: str, value: str, said: str, *, good: bool | None) -> None:
