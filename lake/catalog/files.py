@@ -11,12 +11,8 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyiceberg.io.pyarrow import (
-    compute_statistics_plan,
-    data_file_statistics_from_parquet_metadata,
-    parquet_path_to_id_mapping,
-)
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.table import Table
 from pyiceberg.typedef import Record
 
 from lake.catalog.encoding import choose_encodings
@@ -133,11 +129,6 @@ def _write(state: TableState, record: Record, rows: pa.Table) -> WrittenFile:
         ) as writer:
             writer.write_table(rows, row_group_size=_ROW_GROUP_ROWS)
         size = stream.tell()
-    statistics = data_file_statistics_from_parquet_metadata(
-        parquet_metadata=writer.writer.metadata,
-        stats_columns=compute_statistics_plan(table.schema(), table.properties),
-        parquet_column_mapping=parquet_path_to_id_mapping(table.schema()),
-    )
     handle = DataFile.from_args(
         content=DataFileContent.DATA,
         file_path=path,
@@ -148,6 +139,23 @@ def _write(state: TableState, record: Record, rows: pa.Table) -> WrittenFile:
         spec_id=table.metadata.default_spec_id,
         equality_ids=None,
         key_metadata=None,
-        **statistics.to_serialized_dict(),
+        **_statistics(table, writer.writer.metadata),
     )
     return WrittenFile(path=path, rows=rows.num_rows, bytes=size, handle=handle)
+
+
+def _statistics(table: Table, written: pq.FileMetaData) -> dict[str, Any]:
+    """Return counts, sizes and bounds of the columns as a manifest holds them."""
+    # It loads pandas, which those who only read the catalog would wait for.
+    from pyiceberg.io.pyarrow import (  # noqa: PLC0415
+        compute_statistics_plan,
+        data_file_statistics_from_parquet_metadata,
+        parquet_path_to_id_mapping,
+    )
+
+    statistics = data_file_statistics_from_parquet_metadata(
+        parquet_metadata=written,
+        stats_columns=compute_statistics_plan(table.schema(), table.properties),
+        parquet_column_mapping=parquet_path_to_id_mapping(table.schema()),
+    )
+    return statistics.to_serialized_dict()
