@@ -57,7 +57,7 @@ class Intake:
         if not self._records:
             self._opened_at = self._clock.monotonic()
         self._records += len(chunk)
-        self._bytes += sum(len(value) for value in chunk.values if value) + _RECORD_OVERHEAD * len(chunk)
+        self._bytes += sum(map(len, filter(None, chunk.values))) + _RECORD_OVERHEAD * len(chunk)
         self._next[chunk.partition] = Offset(chunk.offsets[-1] + 1)
         waiting = self._raw[chunk.partition]
         waiting.append(chunk)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from lake.broker.client import client_configuration, log, raise_mapped, to_lake_error
 from lake.errors import UnavailableError
@@ -21,9 +21,15 @@ _QUERY_SECONDS = 10.0
 _SILENCE_SECONDS = 15.0
 _SESSION_MS = 10_000  # a member that died holds its partitions no longer than this
 _MIB = 1024 * 1024
+_LAST_MS = 253_402_300_799_999  # the end of year 9999, as far as Python and SQL count
 
 _EOF = KafkaError._PARTITION_EOF  # noqa: SLF001  librdkafka's own codes start with an underscore
 _DOWN = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE}  # noqa: SLF001
+
+# The client's own annotations allow for messages that were never sent.
+_partition_of: Callable[[Any], Any] = Message.partition
+_offset_of: Callable[[Any], Any] = Message.offset
+_headers_of: Callable[[Any], Any] = Message.headers
 
 Assigned = Callable[[Sequence[Partition]], Mapping[Partition, Offset | None]]
 Gone = Callable[[Sequence[Partition]], None]
@@ -33,7 +39,8 @@ Gone = Callable[[Sequence[Partition]], None]
 class Chunk:
     """Records of one partition as columns of equal length, in the order of the log.
 
-    `produced` is in milliseconds since 1970, None where the broker knows no time.
+    `produced` is in milliseconds since 1970, None where the broker knows no time or one that no
+    calendar has: producers set it as they like, microseconds for example.
     `idempotency` is None when no record carries the header.
     """
 
@@ -113,23 +120,32 @@ class TopicReader:
             messages: list[Any] = self._consumer.consume(records, seconds)
         except KafkaException as error:
             raise_mapped(error, settings=self._settings, action=f"read {self._topic}")
-        by_partition: defaultdict[int, list[Any]] = defaultdict(list)
         ended: dict[Partition, Offset] = {}
-        for message in messages:
-            fault = message.error()
-            if fault is None:
-                by_partition[message.partition()].append(message)
-            elif fault.code() == _EOF:
-                ended[Partition(message.partition())] = Offset(message.offset())
-            elif not fault.retriable() and fault.code() not in _DOWN:
-                place = f"{self._topic}/{message.partition()}"
-                raise to_lake_error(fault, place=place, action="read")
+        faults = list(map(Message.error, messages))
+        if any(faults):
+            ended = self._ended(messages)
+            messages = [m for m, fault in zip(messages, faults, strict=True) if fault is None]
+        by_partition = _by_partition(messages)
         if by_partition or ended:
             self._down_since = None
         self._check_alive()
         return Polled(
             chunks=tuple(_chunk(Partition(p), found) for p, found in by_partition.items()), ended=ended
         )
+
+    def _ended(self, messages: list[Any]) -> dict[Partition, Offset]:
+        """Return where logs end; raises what a message reports besides."""
+        ended: dict[Partition, Offset] = {}
+        for message in messages:
+            fault = message.error()
+            if fault is None:
+                continue
+            if fault.code() == _EOF:
+                ended[Partition(message.partition())] = Offset(message.offset())
+            elif not fault.retriable() and fault.code() not in _DOWN:
+                place = f"{self._topic}/{message.partition()}"
+                raise to_lake_error(fault, place=place, action="read")
+        return ended
 
     def end(self, partition: Partition) -> Offset | None:
         """Return the offset that the next record will get; None while no fetch has answered.
@@ -193,18 +209,34 @@ def _numbers(parts: Sequence[TopicPartition]) -> tuple[Partition, ...]:
     return tuple(Partition(part.partition) for part in parts)
 
 
+def _by_partition(messages: list[Any]) -> dict[int, list[Any]]:
+    """Group messages, keeping their order; one poll usually brings one partition's."""
+    numbers = list(map(_partition_of, messages))
+    if len(set(numbers)) <= 1:
+        return {numbers[0]: messages} if numbers else {}
+    groups: defaultdict[int, list[Any]] = defaultdict(list)
+    for number, message in zip(numbers, messages, strict=True):
+        groups[number].append(message)
+    return groups
+
+
 def _chunk(partition: Partition, messages: list[Any]) -> Chunk:
-    # One call per attribute and record is what the client offers; comprehensions are its fastest use.
-    headers = [m.headers() for m in messages]
-    stamps = [m.timestamp() for m in messages]
+    # One call per attribute and record is all that the client offers; map() makes it without bytecode.
+    headers = list(map(_headers_of, messages))
+    kinds, stamps = zip(*map(Message.timestamp, messages), strict=True)
+    usual = min(kinds) > 0 and min(stamps) >= 0 and max(stamps) <= _LAST_MS
     return Chunk(
         partition=partition,
-        offsets=[m.offset() for m in messages],
-        keys=[m.key() for m in messages],
-        values=[m.value() for m in messages],
-        produced=[stamp[1] if stamp[0] else None for stamp in stamps],
-        idempotency=[_idempotency_key(h) for h in headers] if any(headers) else None,
+        offsets=list(map(_offset_of, messages)),
+        keys=list(map(Message.key, messages)),
+        values=list(map(Message.value, messages)),
+        produced=list(stamps) if usual else list(map(_produced, kinds, stamps)),
+        idempotency=list(map(_idempotency_key, headers)) if any(headers) else None,
     )
+
+
+def _produced(kind: int, milliseconds: int) -> int | None:
+    return milliseconds if kind and 0 <= milliseconds <= _LAST_MS else None
 
 
 def _idempotency_key(headers: list[tuple[str, bytes | None]] | None) -> str | None:

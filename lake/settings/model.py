@@ -83,7 +83,7 @@ class LandingSettings(Section):
 
     raw_schema: str = "raw"
     quarantine_schema: str = "quarantine"
-    commit_rows: int = Field(default=500_000, gt=0)
+    commit_rows: int = Field(default=300_000, gt=0)
     commit_bytes: int = Field(default=192 * 1024 * 1024, gt=0)
     commit_seconds: float = Field(default=5.0, gt=0)
     deadline_seconds: float = Field(default=120.0, gt=0)

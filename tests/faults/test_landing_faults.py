@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from ingest.batch import Batch, Checked, Range, RecordCheck
@@ -22,7 +25,7 @@ from lake.errors import HistoryError, OutcomeUnknownError, UnavailableError
 from lake.settings import Settings
 from lake.types import Offset, Partition, TableName
 from tests.fakes.catalog_proxy import CatalogProxy, Fault, catalog_proxy
-from tests.fakes.topic_world import TopicWorld, landed
+from tests.fakes.topic_world import TopicWorld, landed, record
 
 pytestmark = pytest.mark.stack
 
@@ -328,3 +331,20 @@ def test_a_service_that_is_down_is_named_and_the_next_run_completes(world: Topic
     assert "lake" in caught.value.hint
     run_streams(world.settings, [world.contract])
     world.check()
+
+
+def test_a_time_that_no_calendar_has_stops_nothing(world: TopicWorld) -> None:
+    """A producer that gives micro- or nanoseconds for milliseconds: its records land without a time."""
+    producer = Producer({"bootstrap.servers": world.settings.broker.bootstrap_servers})
+    good = record(0, datetime(2025, 1, 1, tzinfo=UTC), random.Random(1))
+    for value in (good, b"not json"):
+        for milliseconds in (1_700_000_000_000_000_000, 1_700_000_000_000_000, 1_700_000_000_000):
+            producer.produce(world.topic, value, partition=0, timestamp=milliseconds)
+    assert producer.flush(30) == 0
+
+    reports = run_streams(world.settings, [world.contract])
+
+    assert landed(reports) == (3, 3)
+    times = [None, None, datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)]
+    assert [r["meta"]["produced_at"] for r in sorted(world.raw(), key=lambda r: r["meta"]["offset"])] == times
+    assert [r["produced_at"] for r in sorted(world.quarantined(), key=lambda r: r["offset"])] == times
