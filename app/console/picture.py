@@ -18,6 +18,7 @@ _ROW = 46
 _BOX = (138, 27)
 _LETTERS = 24
 _INK, _GREY, _ACCENT, _FAINT_LINE = "#1e293b", "#94a3b8", "#0f766e", "#e8edf3"
+_CLEAR = "rgba(0,0,0,0)"
 
 
 def columns(lineage: Lineage) -> dict[str, int]:
@@ -88,11 +89,12 @@ def chart(lineage: Lineage, *, verdicts: Mapping[str, Verdict], selected: str | 
                 "selectedMode": "single",
                 "symbol": "rect",
                 "symbolSize": list(_BOX),
-                "itemStyle": {"opacity": 0},
+                "itemStyle": {"color": _CLEAR},
                 "emphasis": {"scale": False, "label": {"borderWidth": 2.5}},
-                "select": {"itemStyle": {"opacity": 0}},
+                "select": {"itemStyle": {"color": _CLEAR, "borderWidth": 0}},
                 "label": {
                     "show": True,
+                    "opacity": 1,  # a label takes its symbol's opacity otherwise
                     "position": "inside",
                     "width": _BOX[0] - 12,
                     "height": _BOX[1] - 10,

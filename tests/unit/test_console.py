@@ -162,6 +162,14 @@ def test_what_has_no_part_in_the_selection_fades():
     assert [n["id"] for n in series["data"]] == [n.id for n in DIAMOND.nodes]
 
 
+def test_the_boxes_can_be_seen():
+    """They are drawn by their labels, which take the opacity of the empty symbol unless told otherwise."""
+    series = chart(DIAMOND, verdicts={}, selected=None)["series"][0]
+    for box in series["data"]:
+        label, symbol = series["label"] | box["label"], series["itemStyle"] | box.get("itemStyle", {})
+        assert label.get("opacity", symbol.get("opacity", 1)) == 1
+
+
 def selection(*indices, data_type="node"):
     groups = [{"series_index": 0, "data_type": data_type, "data_indices": list(indices)}] if indices else []
     return {"selection": {"selected": groups, "areas": []}}
