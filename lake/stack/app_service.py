@@ -79,7 +79,7 @@ class AppService:
             cwd=Path(document["cwd"]),
             port=document["port"],
             url=document["url"],
-            health=document["health"],
+            health=document.get("health", ""),
             env=document["env"],
             after=tuple(document["after"]),
         )
