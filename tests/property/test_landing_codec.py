@@ -295,6 +295,23 @@ def test_a_block_gives_the_rows_and_the_refusals_of_its_records(payloads: list[b
         assert not refused
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(1, 38).flatmap(lambda p: st.builds(Decimal, precision=st.just(p), scale=st.integers(0, p))),
+    st.integers(-(10**39), 10**39).map(str)
+    | st.tuples(st.integers(-(10**39), 10**39), st.integers(-40, 40)).map(lambda n: f"{n[0]}e{n[1]}"),
+)
+@example(Decimal(precision=38, scale=10), "12345678901234567890123456789012345678")
+@example(Decimal(precision=38, scale=2), "3402823669209384634633746074317682115")
+@example(Decimal(precision=30, scale=8), "3402823669209384634633746074318")
+def test_no_decimal_wraps_around(kind: Decimal, number: str) -> None:
+    """A number that is too large for its column is refused, it never becomes another one."""
+    field, payload = Field(name="d", type=kind), f'{{"d":{number}}}'.encode()
+    decoded, row = JsonCodec((field,)).decode([payload]), decode_row(payload, (field,))
+    assert len(decoded.bad) == len(row.failures)
+    assert decoded.rows.column("d").to_pylist() == ([] if row.failures else [row.values["d"]])
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(PAYLOADS.filter(lambda p: p is not None), min_size=1, max_size=6))
 def test_a_block_taken_for_plain_holds_only_plain_payloads(payloads: list[bytes]) -> None:
