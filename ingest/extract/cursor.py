@@ -2,14 +2,15 @@
 
 Records come ordered by the incremental column. The cursor is the newest instant that landed; the next
 run asks for everything *from* that instant on, so no record that shares it can be lost, and leaves out
-those that are known: the identities of all records at exactly that instant. Bad records never move the
+those that are known: the identities of all records at exactly that instant. They are made of the whole
+content, because a record may change twice within one tick of the API's clock. Bad records never move the
 cursor: those beyond it, or without a readable instant, are known for good (`loose`). When identities are
 many they are read from the tables instead (`spilled`): the property stays small.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from hashlib import blake2b
@@ -128,9 +129,13 @@ def parse_instant(text: str, like: type) -> Instant:
     return date.fromisoformat(text) if like is date else int(text)
 
 
-def record_identity(key: Iterable[Any]) -> str:
-    """Name a good record at one instant by its primary key, as typed values."""
-    parts = [value.isoformat() if isinstance(value, date) else str(value) for value in key]
+def record_identity(values: Mapping[str, Any]) -> str:
+    """Name a good record by its content, as typed values; a column that is null counts as missing."""
+    parts = [
+        (name, value.isoformat() if isinstance(value, date) else str(value))
+        for name, value in sorted(values.items())
+        if value is not None
+    ]
     return _digest(msgspec.json.encode(parts))
 
 

@@ -133,9 +133,8 @@ class ResourceTables:
         """Read the identities that were too many for the property from the tables themselves."""
         keys = self._keys
         high = parse_instant(cursor.since or "", keys.instant_type)
-        columns = tuple(dict.fromkeys((*keys.primary, keys.instant)))
         condition = {keys.instant: high.isoformat() if isinstance(high, datetime) else int(str(high))}
-        known = set(identities(read_rows(self._raw.state, columns=columns, equal=condition), keys))
+        known = set(identities(read_rows(self._raw.state, columns=keys.columns, equal=condition), keys))
         loose = set[str]()
         for raw in self._quarantined_bytes(from_offset=0):
             place = standing(read_instant(raw, keys), high)

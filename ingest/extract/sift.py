@@ -27,10 +27,11 @@ _as_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """Which columns tell one record from another, and order them."""
+    """Which columns tell one record from another, make up its content, and order records."""
 
     resource: str
     primary: tuple[str, ...]
+    columns: tuple[str, ...]
     instant: str
     instant_type: type  # datetime, date or int
 
@@ -114,8 +115,7 @@ def read_instant(raw: bytes, keys: Keys) -> Instant | None:
 
 def identities(rows: pa.Table, keys: Keys) -> list[str]:
     """Return the identity of each row."""
-    columns = [rows.column(name).to_pylist() for name in keys.primary]
-    return [record_identity(values) for values in zip(*columns, strict=True)]
+    return [record_identity(row) for row in rows.select(keys.columns).to_pylist()]
 
 
 def _refuse_disorder(instants: pa.Array, high: Instant | None, keys: Keys) -> None:
@@ -156,13 +156,26 @@ def _new_rows(  # noqa: PLR0917  one step of `sift`, its arguments are its local
         ties = pc.indices_nonzero(pc.equal(column, pa.scalar(high, column.type)))
         tied = zip(ties.to_pylist(), identities(rows.take(ties), keys), strict=True)
         dropped |= {position for position, name in tied if name in cursor.known}
-    columns = list(dict.fromkeys((*keys.primary, keys.instant)))
-    keyed = rows.select(columns)
-    if keyed.group_by(columns).aggregate([]).num_rows < keyed.num_rows:
-        numbered = keyed.append_column("position", pa.array(range(rows.num_rows), pa.int64()))
-        first = numbered.group_by(columns).aggregate([("position", "min")])["position_min"].to_pylist()
-        dropped |= set(range(rows.num_rows)) - set(first)
+    dropped |= _repeated(rows, keys)
     return pa.array([i for i in range(rows.num_rows) if i not in dropped], pa.int64())
+
+
+def _repeated(rows: pa.Table, keys: Keys) -> set[int]:
+    """Return the positions of rows that stand there before, with the same content."""
+    columns = list(dict.fromkeys((*keys.primary, keys.instant)))
+    numbered = rows.select(columns).append_column("position", pa.array(range(rows.num_rows), pa.int64()))
+    groups = numbered.group_by(columns).aggregate([("position", "list")])["position_list"]
+    if len(groups) == rows.num_rows:
+        return set()
+    repeated: set[int] = set()
+    for positions in groups.to_pylist():
+        if len(positions) > 1:
+            seen: set[str] = set()
+            for position, name in zip(positions, identities(rows.take(positions), keys), strict=True):
+                if name in seen:
+                    repeated.add(position)
+                seen.add(name)
+    return repeated
 
 
 def _new_bad(checked: Checked, names: Sequence[str], final: frozenset[str]) -> list[int]:

@@ -68,6 +68,7 @@ def keys_of(contract: Contract, column: str) -> Keys:
     return Keys(
         resource=origin(contract),
         primary=contract.primary_key,
+        columns=tuple(field.name for field in contract.fields),
         instant=column,
         instant_type=_PYTHON[kind],
     )

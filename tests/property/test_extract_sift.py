@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.extract.cursor import Cursor, bytes_identity, instant_text
+from ingest.extract.cursor import Cursor, bytes_identity, instant_text, record_identity
 from ingest.extract.judge import Judge
 from ingest.extract.sift import Keys, sift
 from lake.contracts import parse_contract
@@ -19,7 +19,13 @@ from lake.errors import TerminalError
 from tests.fakes.paged_api import CONTRACT
 
 JUDGE = Judge(parse_contract(CONTRACT))
-KEYS = Keys(resource="shop.things", primary=("id",), instant="updated_at", instant_type=datetime)
+KEYS = Keys(
+    resource="shop.things",
+    primary=("id",),
+    columns=("id", "name", "price", "updated_at"),
+    instant="updated_at",
+    instant_type=datetime,
+)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -34,6 +40,7 @@ class Source:
 
     records: dict[Any, dict[str, Any]] = field(default_factory=dict)
     second: int = 0
+    changes: int = 0
 
     def change(self, number: int, later: int, kind: str) -> None:
         """Add or change one record now, `later` seconds after the newest one."""
@@ -43,7 +50,8 @@ class Source:
                 number, 0, updated_at=None, name=str(self.second)
             )
         else:
-            price = -1 if kind == "bad" else 1
+            self.changes += 1
+            price = -1 if kind == "bad" else self.changes
             self.records[number] = record(number, self.second, price=price)
 
     def since(self, instant: str | None) -> list[bytes]:
@@ -70,10 +78,10 @@ runs = st.lists(
 def test_each_version_of_each_record_is_new_exactly_once(drawn):
     """Runs in batches of any size, some of which end early, lose and repeat nothing."""
     source, stored = Source(), Cursor()
-    landed: list[tuple[int, str]] = []
+    landed: list[tuple[int, str, int]] = []
     quarantined: list[bytes] = []
     numbers: list[int] = []
-    sent_good: set[tuple[int, str]] = set()
+    sent_good: set[tuple[int, str, int]] = set()
     sent_bad: set[bytes] = set()
     for changes, size, ends_after in [*drawn, ([], 3, None)]:
         for kind, number, later in changes:
@@ -86,12 +94,12 @@ def test_each_version_of_each_record_is_new_exactly_once(drawn):
             for text in raw:
                 parsed = json.loads(text)
                 if parsed["price"] >= 0 and parsed["updated_at"]:
-                    sent_good.add((parsed["id"], parsed["updated_at"]))
+                    sent_good.add((parsed["id"], parsed["updated_at"], parsed["price"]))
                 else:
                     sent_bad.add(text)
             sifted = sift(JUDGE.judge(raw).checked, stored, KEYS)
-            rows = sifted.rows.select(["id", "updated_at"]).to_pylist()
-            landed += [(row["id"], instant_text(row["updated_at"])) for row in rows]
+            rows = sifted.rows.to_pylist()
+            landed += [(row["id"], instant_text(row["updated_at"]), int(row["price"])) for row in rows]
             quarantined += [raw[place] for place in sifted.bad]
             numbers += sorted([*sifted.offsets.to_pylist(), *sifted.bad_offsets])
             stored = Cursor.from_json(sifted.cursor.to_json(), table="t")
@@ -127,6 +135,22 @@ def test_a_page_that_comes_twice_is_taken_once():
 
     assert sifted.rows["id"].to_pylist() == [1, 2, 3]
     assert sifted.offsets.to_pylist() == [0, 1, 2]
+
+
+def test_a_change_within_one_tick_of_the_clock_is_new():
+    """The same key at the same instant with other content: in the same batch and in a later run."""
+    one, two, three = (json.dumps(record(1, 1, price=price)).encode() for price in (1, 2, 3))
+
+    first = sift(JUDGE.judge([one, two]).checked, Cursor(), KEYS)
+    again = sift(JUDGE.judge([two, three]).checked, first.cursor, KEYS)
+
+    assert [int(price) for price in first.rows["price"].to_pylist()] == [1, 2]
+    assert [int(price) for price in again.rows["price"].to_pylist()] == [3]
+
+
+def test_a_column_that_a_contract_gained_makes_no_record_new():
+    """A null counts as missing: otherwise every record at the cursor's instant would land again."""
+    assert record_identity({"id": 1, "gained": None}) == record_identity({"id": 1})
 
 
 def test_what_is_quarantined_ahead_is_final():
