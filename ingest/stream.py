@@ -124,6 +124,9 @@ class StreamLanding:
             position, beyond = stored.get(partition), quarantined.get(partition)
             if position is not None:
                 check_history(writer.raw, partition, position)
+                # Asked before anything is fetched: behind a waiting fetch the answer takes its time too.
+                start = self._reader.start(partition)
+                check_log(self._contract.topic, partition, position, start=start, end=None)
             if beyond is not None:
                 check_history(writer.quarantine, partition, beyond)
                 low = position.offset if position is not None else Offset(0)
@@ -177,9 +180,7 @@ class StreamLanding:
             if end is None:
                 continue
             self._goals[partition] = end
-            position = self._stored.get(partition)
-            start = self._reader.start(partition) if position is not None else None
-            check_log(self._contract.topic, partition, position, start=start, end=end)
+            check_log(self._contract.topic, partition, self._stored.get(partition), start=None, end=end)
 
     def _is_read_out(self) -> bool:
         return all(
