@@ -14,8 +14,8 @@ from lake.inspect.lineage import Lineage, LineageNode
 from lake.inspect.values import Verdict
 
 _SWEEPS = 8
-_ROW = 46
-_BOX = (138, 27)
+_ROW = 54
+_BOX = (138, 36)
 _LETTERS = 24
 _INK, _GREY, _ACCENT, _FAINT_LINE = "#1e293b", "#94a3b8", "#0f766e", "#e8edf3"
 _CLEAR = "rgba(0,0,0,0)"
@@ -98,7 +98,8 @@ def chart(lineage: Lineage, *, verdicts: Mapping[str, Verdict], selected: str | 
                     "position": "inside",
                     "width": _BOX[0] - 12,
                     "height": _BOX[1] - 10,
-                    "lineHeight": _BOX[1] - 10,
+                    "lineHeight": 13,
+                    "rich": {"stage": {"fontSize": 8, "color": _GREY, "lineHeight": 12}},
                     "padding": [4, 5],
                     "borderRadius": 6,
                     "align": "center",
@@ -148,7 +149,7 @@ def _box(
         "name": node.id,
         "value": list(place),
         "label": {
-            "formatter": short(node),
+            "formatter": f"{{stage|{node.stage.value.upper()}}}\n{short(node)}",
             # Opaque also when faded: no edge shows through.
             "backgroundColor": "#fcfcfd" if faded else tint,
             "borderColor": _FAINT_LINE if faded else border,
