@@ -107,7 +107,7 @@ def refresh_view(catalog: LakeCatalog, schema: str) -> None:
     listed = ", ".join(quote_identifier(c) for c in columns)
     query = "\nUNION ALL\n".join(
         f"SELECT '{table.name}' AS stream, {listed} "  # noqa: S608  names are of a-z, 0-9 and _
-        f"FROM lake.{quote_identifier(table.schema)}.{quote_identifier(table.name)}"
+        f"FROM {table.quoted}"
         for table in tables
     )
     put_view(

@@ -10,7 +10,8 @@ from typing import NewType
 Offset = NewType("Offset", int)
 Partition = NewType("Partition", int)
 SnapshotId = NewType("SnapshotId", int)
-RunId = NewType("RunId", str)
+
+CATALOG = "lake"  # the one catalog, by this name on every engine
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
 
@@ -35,7 +36,7 @@ class TableName:
     def parse(cls, text: str) -> TableName:
         """Read `schema.name` or `lake.schema.name`."""
         parts = text.split(".")
-        if len(parts) == 3 and parts[0] == "lake":
+        if len(parts) == 3 and parts[0] == CATALOG:
             parts = parts[1:]
         if len(parts) != 2:
             msg = f"{text!r} is no table: write schema.name"
@@ -45,10 +46,20 @@ class TableName:
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
 
+    @property
+    def quoted(self) -> str:
+        """The whole name as SQL has it: `lake."schema"."name"`."""
+        return f"{CATALOG}.{quote_identifier(self.schema)}.{quote_identifier(self.name)}"
+
 
 def quote_identifier(name: str) -> str:
     """Quote one SQL identifier; the only place where that is done."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def quote_text(value: str) -> str:
+    """Quote a text for a statement that takes no bound values; the only place where that is done."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 class Primitive(Enum):

@@ -16,7 +16,7 @@ from lake.errors import TerminalError
 from lake.mesh.session import Session
 from lake.postgres import read_sections
 from lake.settings import Project, Settings
-from lake.types import TableName, quote_identifier
+from lake.types import TableName
 
 
 def count_streams(
@@ -87,14 +87,10 @@ def _coordinates(session: Session, settings: Settings, stream: str) -> tuple[int
     quarantine = TableName(schema=settings.landing.quarantine_schema, name=stream)
     section = "coordinates" if load_table(session.catalog, quarantine) is not None else "coordinates_of_good"
     text = read_sections("app.demo", "count.sql")[section].format(
-        raw=_quoted(raw), quarantine=_quoted(quarantine)
+        raw=raw.quoted, quarantine=quarantine.quoted
     )
     row = session.query(text).to_pylist()[0]
     return row["landed"], row["quarantined"], row["duplicates"]
-
-
-def _quoted(name: TableName) -> str:
-    return f"lake.{quote_identifier(name.schema)}.{quote_identifier(name.name)}"
 
 
 def _get(url: str, *, token: str) -> Any:

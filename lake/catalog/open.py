@@ -15,8 +15,8 @@ from requests.adapters import HTTPAdapter
 from lake.catalog.errors import mapped
 from lake.clock import Deadline
 from lake.settings import Settings
+from lake.types import CATALOG
 
-CATALOG_NAME = "lake"
 _CONNECT_SECONDS = 5.0
 _SHORTEST = 0.05
 
@@ -61,13 +61,13 @@ class LakeCatalog(RestCatalog):
     """A REST catalog whose requests end: within the settings' timeout and the caller's deadline."""
 
     def __init__(self, settings: Settings) -> None:
-        self._lake_settings = settings
-        super().__init__(CATALOG_NAME, **_properties(settings))
+        self.lake_settings = settings
+        super().__init__(CATALOG, **_properties(settings))
 
     def _config_headers(self, session: Session) -> None:
         # The first hook that sees a new session, before its first request (the OAuth2 token).
         super()._config_headers(session)
-        own = self._lake_settings.catalog
+        own = self.lake_settings.catalog
         for scheme in ("http://", "https://"):
             session.mount(scheme, BoundedAdapter(timeout=own.timeout_seconds, ca_file=own.ca_file))
 

@@ -14,9 +14,8 @@ import yaml
 
 from lake.contracts.contract import Contract
 from lake.contracts.landing import raw_fields
-from lake.types import Decimal, FieldType, ListOf, MapOf, Primitive, Struct, quote_identifier
+from lake.types import CATALOG, Decimal, FieldType, ListOf, MapOf, Primitive, Struct, quote_identifier
 
-CATALOG = "lake"
 FILE = "raw.yaml"
 _HEADER = "# Generated from ingest/contracts/*.yaml by `lake contract external --write`: edit those.\n"
 _DUCKDB = {

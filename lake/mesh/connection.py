@@ -15,8 +15,7 @@ from sqlmesh.core.config.connection import ConnectionConfig
 from sqlmesh.core.engine_adapter.base import EngineAdapter
 
 from lake.settings import Project, find_project, load_settings
-
-CATALOG = "lake"
+from lake.types import CATALOG
 
 
 def project_of(folder: str | None) -> Project:

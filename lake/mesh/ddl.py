@@ -9,7 +9,7 @@ from sqlglot.errors import UnsupportedError
 
 from lake.log import get_logger
 from lake.mesh.errors import StockError
-from lake.types import TableName, quote_identifier
+from lake.types import TableName, quote_identifier, quote_text
 
 log = get_logger("mesh")
 
@@ -70,12 +70,13 @@ def create_table_sql(
 ) -> str:
     """Return DuckDB's CREATE TABLE for Iceberg."""
     body = ", ".join(f"{quote_identifier(column)} {kind.sql('duckdb')}" for column, kind in columns.items())
-    sql = f"CREATE TABLE {'IF NOT EXISTS ' if exists else ''}lake.{quote_identifier(name.schema)}."
-    sql += f"{quote_identifier(name.name)} ({body})"
+    sql = f"CREATE TABLE {'IF NOT EXISTS ' if exists else ''}{name.quoted} ({body})"
     if partitioned_by:
         sql += f" PARTITIONED BY ({', '.join(partition(name, cut, columns) for cut in partitioned_by)})"
     given = {key: value.name for key, value in (properties or {}).items() if "." in key}
-    pairs = ", ".join(f"{_text(key)} = {_text(value)}" for key, value in {**_PROPERTIES, **given}.items())
+    pairs = ", ".join(
+        f"{quote_text(key)} = {quote_text(value)}" for key, value in {**_PROPERTIES, **given}.items()
+    )
     return f"{sql} WITH ({pairs})"
 
 
@@ -144,7 +145,3 @@ def _wider(kind: exp.DataType) -> exp.DataType:
         if isinstance(inner, exp.DataType):
             inner.replace(_wider(inner))
     return copy
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

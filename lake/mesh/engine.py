@@ -18,8 +18,8 @@ import duckdb
 
 from lake.errors import BadInputError, ConfigurationError, LakeError, TerminalError, UnavailableError
 from lake.settings import STATE_DIRECTORY, Settings
+from lake.types import CATALOG, quote_text
 
-CATALOG = "lake"
 _EXTENSIONS = ("httpfs", "avro", "iceberg")
 _NEXT = "lake status; when it is down: lake up"
 _UNREACHABLE = re.compile(
@@ -39,7 +39,7 @@ def open_engine(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDB
     try:
         with mapped_engine(settings, "attach the catalog"):
             for name in _EXTENSIONS:
-                connection.execute(f"LOAD {_text(str(_extension(name)))}")
+                connection.execute(f"LOAD {quote_text(str(_extension(name)))}")
             for statement in _statements(settings, read_only=read_only):
                 connection.execute(statement)
     except LakeError:
@@ -92,14 +92,14 @@ def _statements(settings: Settings, *, read_only: bool) -> Iterator[str]:
     engine, catalog, storage = settings.engine, settings.catalog, settings.storage
     spill = settings.project_root / STATE_DIRECTORY / "tmp" / "duckdb"
     yield "SET GLOBAL TimeZone = 'UTC'"
-    yield f"SET GLOBAL memory_limit = {_text(engine.memory_limit)}"
-    yield f"SET GLOBAL temp_directory = {_text(str(spill))}"
+    yield f"SET GLOBAL memory_limit = {quote_text(engine.memory_limit)}"
+    yield f"SET GLOBAL temp_directory = {quote_text(str(spill))}"
     yield f"SET GLOBAL http_timeout = {round(catalog.timeout_seconds)}"
     yield "SET GLOBAL preserve_insertion_order = false"
     if engine.threads:
         yield f"SET GLOBAL threads = {engine.threads}"
     if ca_file := catalog.ca_file or storage.ca_file:
-        yield f"SET GLOBAL ca_cert_file = {_text(str(ca_file))}"
+        yield f"SET GLOBAL ca_cert_file = {quote_text(str(ca_file))}"
     yield _secret(
         "lake_storage",
         TYPE="s3",
@@ -129,20 +129,16 @@ def _statements(settings: Settings, *, read_only: bool) -> Iterator[str]:
         )
         options += ", SECRET lake_catalog"
     else:
-        options += f", ENDPOINT {_text(catalog.uri)}, AUTHORIZATION_TYPE 'none'"
-    yield f"ATTACH {_text(catalog.warehouse)} AS {CATALOG} ({options})"
+        options += f", ENDPOINT {quote_text(catalog.uri)}, AUTHORIZATION_TYPE 'none'"
+    yield f"ATTACH {quote_text(catalog.warehouse)} AS {CATALOG} ({options})"
 
 
 def _secret(name: str, **options: str | bool) -> str:
     pairs = ", ".join(
-        f"{key} {str(value).lower() if isinstance(value, bool) else _text(value)}"
+        f"{key} {str(value).lower() if isinstance(value, bool) else quote_text(value)}"
         for key, value in options.items()
     )
     return f"CREATE SECRET {name} ({pairs})"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _masked(settings: Settings, text: str) -> str:

@@ -38,10 +38,10 @@ from lake.control import (
 )
 from lake.errors import LakeError, TransientError
 from lake.log import get_logger
-from lake.mesh.engine import CATALOG, engine_error
+from lake.mesh.engine import engine_error
 from lake.mesh.errors import StockError, as_stock
 from lake.mesh.runtime import Runtime
-from lake.types import TableName, quote_identifier
+from lake.types import TableName, quote_text
 
 log = get_logger("mesh")
 T = TypeVar("T")
@@ -157,14 +157,14 @@ class Publication:
 
     def _stamp(self) -> None:
         """Put the attempt first in the table's list; a foreign commit since BEGIN refuses the whole."""
-        target = _sql_name(self.table)
+        target = _some(self.table).quoted
         row = self.cursor.execute(
             f"SELECT value FROM iceberg_table_properties({target}) WHERE key = ?",  # noqa: S608  quoted name
             [STAMP],
         ).fetchone()
         stamps = [str(self.attempt_id), *read_stamps(row[0] if row else None)][:STAMPS_KEPT]
         self.cursor.execute(
-            f"CALL set_iceberg_table_properties({target}, {{'{STAMP}': {_text(json.dumps(stamps))}}})"
+            f"CALL set_iceberg_table_properties({target}, {{'{STAMP}': {quote_text(json.dumps(stamps))}}})"
         ).fetchall()
 
     def _after_failed_commit(self, error: duckdb.Error) -> None:
@@ -287,15 +287,6 @@ def _pause(number: int) -> float:
     return random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**number))  # noqa: S311  jitter is no secret
 
 
-def _sql_name(table: TableName | None) -> str:
-    name = _some(table)
-    return f"{CATALOG}.{quote_identifier(name.schema)}.{quote_identifier(name.name)}"
-
-
 def _some(table: TableName | None) -> TableName:
     assert table is not None
     return table
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

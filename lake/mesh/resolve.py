@@ -14,9 +14,8 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from lake.errors import BadInputError, ConfigurationError
-from lake.types import TableName
+from lake.types import CATALOG, TableName
 
-CATALOG = "lake"
 DIALECT = "duckdb"
 # What a view may be written in when it has no duckdb text, best first.
 _FALLBACKS = ("trino", "spark")

@@ -13,12 +13,12 @@ from sqlmesh.core.engine_adapter.duckdb import DuckDBEngineAdapter
 from typing_extensions import override
 
 from lake.errors import LakeError
-from lake.mesh.engine import CATALOG, engine_error
+from lake.mesh.engine import engine_error
 from lake.mesh.errors import StockError, as_stock
 from lake.mesh.lookup import CatalogViews
 from lake.mesh.resolve import inline_views, table_name
 from lake.mesh.runtime import Runtime
-from lake.types import TableName
+from lake.types import CATALOG, TableName
 
 _WRITES = (exp.Insert, exp.Delete, exp.Update, exp.Merge)
 _READING = re.compile(

@@ -14,8 +14,8 @@ from lake.catalog.views import ViewSpec, drop_view, list_views, put_view
 from lake.errors import LakeError
 from lake.mesh.adapter.statements import StatementAdapter
 from lake.mesh.ddl import view_texts
-from lake.mesh.engine import CATALOG
 from lake.mesh.errors import StockError, as_stock
+from lake.types import CATALOG
 
 if TYPE_CHECKING:
     from sqlmesh.core._typing import SchemaName
