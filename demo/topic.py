@@ -137,7 +137,6 @@ class Writer:
         self._producer = Producer({**topic.client, **PRODUCING})
         self._expected = list(ends)
         self._failure: DemoError | None = None
-        self.delivered = 0
 
     def write(self, batch: Batch) -> None:
         """Queue a batch; waits while the queue is full. Raises what an earlier delivery met."""
@@ -178,7 +177,6 @@ class Writer:
         assert offset is not None
         expected = self._expected[partition]
         self._expected[partition] = expected + 1
-        self.delivered += 1
         # A negative offset: the broker had the batch already from before a lost answer and doesn't say where.
         if offset != expected and offset >= 0:
             self._failure = self._failure or ForeignLogError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import uuid4
 
 from lake.activation.definition import Sync
@@ -48,18 +49,9 @@ def make_plan(sync: Sync, *, mart: Mart, store: SyncStore, clock: Clock) -> Stor
 def outstanding(plan: StoredPlan, accepted: frozenset[str]) -> StoredPlan:
     """Return what is left of a plan of which `accepted` keys were delivered, with the digest of the rest."""
     changes = tuple(c for c in plan.changes if c.key not in accepted)
-    return StoredPlan(
-        plan_id=plan.plan_id,
-        sync=plan.sync,
+    return replace(
+        plan,
         digest=plan_digest(plan.sync, plan.mapping, changes),
-        mapping=plan.mapping,
-        snapshots=plan.snapshots,
-        mart_rows=plan.mart_rows,
         ledger_version=plan.ledger_version + len(accepted),
-        ledger_rows=plan.ledger_rows,
-        in_doubt=plan.in_doubt,
-        guards=plan.guards,
-        created_at=plan.created_at,
-        state=plan.state,
         changes=changes,
     )

@@ -208,12 +208,6 @@ def locked_store(settings: PostgresSettings, sync: str) -> Iterator[SyncStore]:
         yield SyncStore(sync=sync, connection=connection)
 
 
-def known_syncs(settings: PostgresSettings) -> tuple[str, ...]:
-    """Return the names of all syncs that were ever planned."""
-    with connect(settings) as connection:
-        return tuple(row["sync"] for row in connection.execute(_sql("known_syncs")))
-
-
 def count_held(settings: PostgresSettings, sync: str) -> int:
     """Return how many records the destination holds by the ledger."""
     with open_store(settings, sync) as store:

@@ -116,6 +116,3 @@ FROM control.sync_deliveries
 WHERE sync = %(sync)s AND state = 'rejected'
 ORDER BY settled_at DESC, key
 LIMIT %(limit)s
-
--- name: known_syncs
-SELECT DISTINCT sync FROM control.sync_plans ORDER BY sync

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lake.control.activation import count_held, known_syncs, read_rejections, read_sync_plan, read_sync_runs
+from lake.control.activation import count_held, read_rejections, read_sync_plan, read_sync_runs
 from lake.control.activation_values import PlanCounts, Rejection, StoredPlan, StoredRun, count_changes
 from lake.settings import PostgresSettings
 
@@ -32,8 +32,3 @@ def read_sync(settings: PostgresSettings, name: str) -> SyncFacts:
         rejections=read_rejections(settings, name),
         held=count_held(settings, name),
     )
-
-
-def read_sync_names(settings: PostgresSettings) -> tuple[str, ...]:
-    """Return the syncs that were ever planned, also those whose file is gone."""
-    return known_syncs(settings)

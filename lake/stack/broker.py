@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
-from lake.settings import BrokerSettings, StorageSettings
-from lake.stack.folder import Site
+from lake.settings import BrokerSettings
 from lake.stack.model import Service
-from lake.stack.tansu import Tansu
 
 
 class Broker(Service, Protocol):
@@ -16,11 +13,3 @@ class Broker(Service, Protocol):
 
     def settings(self) -> BrokerSettings:
         """Return what goes into the section `broker` of endpoints.json."""
-
-
-def _tansu(site: Site, storage: StorageSettings) -> Broker:
-    return Tansu(site=site, storage=storage)
-
-
-MakeBroker = Callable[[Site, StorageSettings], Broker]
-EMBEDDED_BROKER: MakeBroker = _tansu

@@ -29,10 +29,6 @@ class UpPlan:
     def launches(self) -> tuple[str, ...]:
         return self.replace + self.start
 
-    @property
-    def is_noop(self) -> bool:
-        return not self.wait and not self.launches
-
 
 def plan_up(facts: Sequence[Fact]) -> UpPlan:
     """Sort the services by what they need."""

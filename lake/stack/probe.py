@@ -92,7 +92,7 @@ def postgres(settings: PostgresSettings) -> Answer:
 
 
 def http(url: str, *, timeout: float = TIMEOUT_SECONDS) -> Answer:
-    """GET a page of a service that `register_service` started; any answer below 500 counts."""
+    """GET a page of a service that `run_service` started; any answer below 500 counts."""
 
     def ask() -> Answer:
         with _client(None, timeout) as client:

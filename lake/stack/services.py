@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from lake.stack.app_service import AppService
-from lake.stack.broker import EMBEDDED_BROKER, Broker
+from lake.stack.broker import Broker
 from lake.stack.folder import Site
 from lake.stack.model import Service
 from lake.stack.postgres import Postgres
@@ -32,7 +32,7 @@ class Embedded:
         seaweed = Seaweed(site=site)
         return cls(
             seaweed=seaweed,
-            broker=EMBEDDED_BROKER(site, seaweed.storage()),
+            broker=Tansu(site=site, storage=seaweed.storage()),
             postgres=Postgres(site=site),
             apps=tuple(AppService.from_json(name, doc) for name, doc in state.services.items()),
         )

@@ -1,6 +1,6 @@
 """AWS Signature Version 4 for a request without a query (AWS General Reference, "Create a signed request").
 
-Only what a probe needs: objects are read and written through `lake.catalog.objects`.
+Only what a probe needs: data files are read and written through `lake.catalog.storage`.
 """
 
 from __future__ import annotations
