@@ -99,8 +99,9 @@ class Api:
         self._store.close()
 
     async def _apply(self, request: Request, *, deletion: bool) -> Response:
+        body = await request.body()  # a client that gives up while we wait has said all it wanted to say
         await asyncio.sleep(self._latency)
-        rows = read_batch(await request.body(), deletion=deletion)
+        rows = read_batch(body, deletion=deletion)
         if isinstance(rows, Response):
             return rows
         outcomes = await run_in_threadpool(self._store.apply, [row for _, row in rows])
