@@ -26,7 +26,7 @@ def console(
     *, port: Port = None, open_browser: Open = None, foreground: Foreground = False, as_json: JsonFlag = False
 ) -> None:
     """Show health, lineage and activation in a browser; read-only, ended by `lake down`."""
-    from app.console.service import address, run_in_foreground, start_console  # noqa: PLC0415 - keeps --help fast
+    from app.console.service import address, run_in_foreground, start_console
 
     project = find_project()
     settings = load_settings(project=project)

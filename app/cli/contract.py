@@ -19,8 +19,8 @@ cli = typer.Typer(help="Contracts of the streams.", no_args_is_help=True)
 @cli.command("check")
 def check(*, as_json: frame.JsonFlag = False) -> None:
     """Read every contract and say whether external_models/ matches; exit code 5 when it doesn't."""
-    from lake.contracts import load_contracts  # noqa: PLC0415 - keeps every other command fast
-    from lake.contracts.external import FILE, is_current  # noqa: PLC0415
+    from lake.contracts import load_contracts
+    from lake.contracts.external import FILE, is_current
 
     project = find_project()
     contracts = load_contracts(project.contracts)
@@ -43,8 +43,8 @@ def external(
     *, write: Annotated[bool, typer.Option("--write", help="Write external_models/raw.yaml.")] = False
 ) -> None:
     """Print SQLMesh's external models as the contracts give them, or write them."""
-    from lake.contracts import load_contracts  # noqa: PLC0415
-    from lake.contracts.external import FILE, external_models, write_external_models  # noqa: PLC0415
+    from lake.contracts import load_contracts
+    from lake.contracts.external import FILE, external_models, write_external_models
 
     project = find_project()
     contracts = load_contracts(project.contracts)
@@ -58,7 +58,7 @@ def external(
 @cli.command("list")
 def list_contracts(*, as_json: frame.JsonFlag = False) -> None:
     """List the streams with kind, version, owner and key."""
-    from lake.contracts import load_contracts  # noqa: PLC0415
+    from lake.contracts import load_contracts
 
     rows = [_summary(c) for c in load_contracts(find_project().contracts)]
     if as_json:
@@ -88,7 +88,7 @@ def show(stream: str, *, as_json: frame.JsonFlag = False) -> None:
 
 
 def _columns(contract: Contract) -> list[tuple[str, str, str, str]]:
-    from lake.contracts.external import duckdb_type  # noqa: PLC0415
+    from lake.contracts.external import duckdb_type
 
     rules: dict[str, list[str]] = {}
     for rule in contract.rules:
@@ -116,7 +116,7 @@ def _summary(contract: Contract) -> dict[str, str]:
 
 
 def _find(project: Project, stream: str) -> Contract:
-    from lake.contracts import load_contracts  # noqa: PLC0415
+    from lake.contracts import load_contracts
 
     contracts = {c.stream: c for c in load_contracts(project.contracts)}
     if stream not in contracts:

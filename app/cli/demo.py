@@ -27,7 +27,7 @@ Rate = Annotated[float | None, typer.Option("--rate", min=1, help="Events per se
 @cli.command()
 def run(*, as_of: AsOf = None, rate: Rate = None, as_json: JsonFlag = False) -> None:
     """Start everything, land, extract, plan, activate; print the proof, exit code 5 when a sum is wrong."""
-    from app.demo.run import run_demo  # noqa: PLC0415 - imports stay out of `lake --help`
+    from app.demo.run import run_demo
 
     day: date | None = None if as_of is None else as_of.date()
     proof = run_demo(find_project(), as_of=day, rate=rate, say=_quiet if as_json else say, working=err.status)
@@ -42,7 +42,7 @@ def run(*, as_of: AsOf = None, rate: Rate = None, as_json: JsonFlag = False) -> 
 @cli.command()
 def live() -> None:
     """Produce the later events when they are due; ends with a message when none is left. Ctrl-C stops it."""
-    from app.demo.systems import SourceSystems  # noqa: PLC0415
+    from app.demo.systems import SourceSystems
 
     project = find_project()
     systems = SourceSystems(project=project)

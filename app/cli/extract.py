@@ -19,7 +19,7 @@ Names = Annotated[
 @cli.command("run")
 def run(names: Names = None, *, reason: frame.ReasonOption = "", as_json: frame.JsonFlag = False) -> None:
     """Fetch and land what is new; a second run moves nothing."""
-    from ingest.extract.run import run_sources  # noqa: PLC0415  keeps `lake --help` fast
+    from ingest.extract.run import run_sources
 
     settings, wanted = load_settings(), tuple(names or ())
     fetched: dict[str, int] = {}
@@ -59,7 +59,7 @@ def run(names: Names = None, *, reason: frame.ReasonOption = "", as_json: frame.
 @cli.command("status")
 def status(*, as_json: frame.JsonFlag = False) -> None:
     """Show how far each extract is; asks the tables, not the APIs."""
-    from ingest.extract.status import extract_status  # noqa: PLC0415  keeps `lake --help` fast
+    from ingest.extract.status import extract_status
 
     found = extract_status(load_settings())
     if as_json:

@@ -80,7 +80,7 @@ def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], N
 @contextmanager
 def act(settings: Settings, name: str, *, target: str = "", reason: str = "") -> Iterator[dict[str, Any]]:
     """Record a changing command in the audit log; refused when it can't be logged."""
-    from lake.control import recorded  # noqa: PLC0415 - `lake --help` and `lake status` need no driver
+    from lake.control import recorded
 
     with recorded(settings.postgres, name, target=target, reason=reason) as detail:
         yield detail

@@ -28,7 +28,7 @@ def run(
     as_json: frame.JsonFlag = False,
 ) -> None:
     """Land what the topics hold, each record once; a second run lands nothing."""
-    from ingest.landing import run_streams  # noqa: PLC0415  keeps `lake --help` fast
+    from ingest.landing import run_streams
 
     settings = load_settings()
     contracts = _contracts(streams)
@@ -64,7 +64,7 @@ def run(
 @cli.command("status")
 def status(streams: Streams = None, *, as_json: frame.JsonFlag = False) -> None:
     """Show position, end and lag of every partition."""
-    from ingest.status import read_status  # noqa: PLC0415  keeps `lake --help` fast
+    from ingest.status import read_status
 
     found = read_status(load_settings(), _contracts(streams))
     if as_json:
@@ -81,8 +81,8 @@ def status(streams: Streams = None, *, as_json: frame.JsonFlag = False) -> None:
 
 
 def _contracts(streams: list[str] | None) -> Any:
-    from ingest.landing import choose  # noqa: PLC0415  keeps `lake --help` fast
-    from lake.contracts import load_contracts  # noqa: PLC0415
+    from ingest.landing import choose
+    from lake.contracts import load_contracts
 
     return choose(load_contracts(find_project().contracts), streams or ())
 

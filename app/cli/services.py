@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.frame import JsonFlag, ReasonOption, act, err, out, print_json, print_table, say, to_plain
+from lake.errors import UnavailableError
 from lake.settings import find_project, load_settings
 
 NewPorts = Annotated[bool, typer.Option("--new-ports", help="Forget the remembered ports (stack down).")]
@@ -25,8 +26,8 @@ def register(cli: typer.Typer) -> None:
 
 def up(*, new_ports: NewPorts = False, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
     """Start the embedded services that don't run; the others stay as they are."""
-    from lake.control import migrate  # noqa: PLC0415 - imports stay out of `lake --help`
-    from lake.stack import start  # noqa: PLC0415
+    from lake.control import migrate
+    from lake.stack import start
 
     project = find_project()
     _end_by_signal_like_by_ctrl_c()
@@ -47,15 +48,13 @@ def up(*, new_ports: NewPorts = False, reason: ReasonOption = "", as_json: JsonF
 
 def down(*, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
     """Stop everything of this project that runs: services, console, APIs."""
-    from lake.control import migrate  # noqa: PLC0415
-    from lake.stack import stop  # noqa: PLC0415
+    from lake.control import migrate
+    from lake.stack import stop
 
     project = find_project()
 
     def log_act() -> None:
         """PostgreSQL still answers here; when it died, stopping the rest must not fail for that."""
-        from lake.errors import UnavailableError  # noqa: PLC0415
-
         try:
             migrate(load_settings(project=project).postgres)  # an `up` may have been killed before
             with act(load_settings(project=project), "down", target=str(project.root), reason=reason):
@@ -73,7 +72,7 @@ def down(*, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
 
 def status(*, as_json: JsonFlag = False) -> None:
     """Ask every service a real question; exit code 4 when one does not answer."""
-    from lake.stack import ServiceState, inspect  # noqa: PLC0415
+    from lake.stack import ServiceState, inspect
 
     found = inspect(find_project())
     if as_json:
@@ -93,7 +92,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
 ) -> None:
     """Print the last lines that the services wrote."""
-    from lake.stack.log_tail import follow_logs, read_logs  # noqa: PLC0415
+    from lake.stack.log_tail import follow_logs, read_logs
 
     project = find_project()
     for line in read_logs(project, service, lines=lines):
@@ -105,7 +104,7 @@ def logs(
 
 def doctor(*, as_json: JsonFlag = False) -> None:
     """Check what the embedded stack needs; every problem comes with the next command."""
-    from lake.stack.doctor import examine  # noqa: PLC0415
+    from lake.stack.doctor import examine
 
     findings = examine(find_project())
     if as_json:

@@ -33,7 +33,7 @@ def sql(
     """Query tables and views, for example: lake sql "SELECT count(*) FROM analytics.household_value"."""
     if as_json and as_csv:
         raise BadInputError("--json and --csv exclude each other", hint="choose one of them")
-    from lake.mesh.session import open_session  # noqa: PLC0415  DuckDB and the catalog load when they are needed
+    from lake.mesh.session import open_session
 
     text = sys.stdin.read() if statement == "-" else statement
     with open_session(load_settings()) as session:

@@ -22,9 +22,9 @@ _SAMPLE = 10
 @cli.command()
 def plan(name: Name = None, *, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
     """Show what would be sent and keep it as the open plan; nothing is sent."""
-    from lake.activation import find_sync, make_plan, open_mart  # noqa: PLC0415 - keeps `lake --help` fast
-    from lake.clock import SystemClock  # noqa: PLC0415
-    from lake.control.activation import open_store  # noqa: PLC0415
+    from lake.activation import find_sync, make_plan, open_mart
+    from lake.clock import SystemClock
+    from lake.control.activation import open_store
 
     project = find_project()
     settings = load_settings(project=project)
@@ -46,9 +46,9 @@ def plan(name: Name = None, *, reason: ReasonOption = "", as_json: JsonFlag = Fa
 @cli.command()
 def apply(name: Name = None, *, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
     """Send the open plan, or make one and send it; run it again after any failure."""
-    from lake.activation import apply_sync, find_sync, open_destination, open_mart  # noqa: PLC0415
-    from lake.clock import SystemClock  # noqa: PLC0415
-    from lake.control.activation import locked_store  # noqa: PLC0415
+    from lake.activation import apply_sync, find_sync, open_destination, open_mart
+    from lake.clock import SystemClock
+    from lake.control.activation import locked_store
 
     project = find_project()
     settings = load_settings(project=project)
@@ -80,7 +80,7 @@ def apply(name: Name = None, *, reason: ReasonOption = "", as_json: JsonFlag = F
 
 
 def _plan_document(made: StoredPlan) -> dict[str, Any]:
-    from lake.control.activation_values import count_changes  # noqa: PLC0415
+    from lake.control.activation_values import count_changes
 
     counts = count_changes(made.changes)
     return {
@@ -105,7 +105,7 @@ def _plan_document(made: StoredPlan) -> dict[str, Any]:
 
 
 def _print_plan(made: StoredPlan) -> None:
-    from lake.control.activation_values import count_changes  # noqa: PLC0415
+    from lake.control.activation_values import count_changes
 
     counts = count_changes(made.changes)
     say(f"sync {made.sync}: {made.mart_rows} records in the mart, {made.ledger_rows} at the destination")

@@ -5,6 +5,6 @@ from __future__ import annotations
 
 def warm() -> None:
     """Fill what is remembered; a service that is down is remembered as that, for seconds."""
-    from app.console.reading import HEALTH  # noqa: PLC0415 - in the thread: the server listens at once
+    from app.console.reading import HEALTH
 
     HEALTH.get()

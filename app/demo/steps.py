@@ -11,7 +11,14 @@ from typing import Any
 
 from app.demo.proof import StepTime
 from app.demo.systems import SourceSystems
+from ingest.extract.run import run_sources
+from ingest.landing import run_streams
+from lake.activation import apply_sync, find_sync, open_destination, open_mart
+from lake.clock import SystemClock
+from lake.contracts import StreamKind, load_contracts
+from lake.control.activation import locked_store
 from lake.settings import Project, Settings
+from lake.stack import ServiceState, inspect, stop, stop_service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +59,6 @@ class DemoRun:
 @contextmanager
 def undone_when_interrupted(run: DemoRun) -> Iterator[None]:
     """Ctrl-C ends what this run started: the stack if it was down before, else only the demo's services."""
-    from lake.stack import ServiceState, inspect, stop, stop_service  # noqa: PLC0415
-
     before = {s.service for s in inspect(run.project) if s.state is ServiceState.READY}
     try:
         yield
@@ -69,9 +74,6 @@ def undone_when_interrupted(run: DemoRun) -> Iterator[None]:
 
 def land(project: Project, settings: Settings) -> Outcome:
     """Read both topics to their end."""
-    from ingest.landing import run_streams  # noqa: PLC0415
-    from lake.contracts import StreamKind, load_contracts  # noqa: PLC0415
-
     contracts = [c for c in load_contracts(project.contracts) if c.kind is StreamKind.TOPIC]
     reports = run_streams(settings, contracts)
     landed = sum(r.landed for r in reports)
@@ -86,8 +88,6 @@ def land(project: Project, settings: Settings) -> Outcome:
 
 def extract(settings: Settings) -> Outcome:
     """Extract the five resources of the retail API."""
-    from ingest.extract.run import run_sources  # noqa: PLC0415
-
     reports = run_sources(settings)
     landed = sum(r.landed for r in reports)
     return Outcome(
@@ -97,10 +97,6 @@ def extract(settings: Settings) -> Outcome:
 
 def activate(project: Project, settings: Settings) -> Outcome:
     """Plan and apply the sync of household tiers."""
-    from lake.activation import apply_sync, find_sync, open_destination, open_mart  # noqa: PLC0415
-    from lake.clock import SystemClock  # noqa: PLC0415
-    from lake.control.activation import locked_store  # noqa: PLC0415
-
     sync = find_sync(project, None)
     with (
         open_mart(settings) as mart,
