@@ -25,6 +25,7 @@ from lake.catalog.open import LakeCatalog
 from lake.catalog.schemas import differences, iceberg_schema
 from lake.errors import ConfigurationError
 from lake.log import get_logger
+from lake.postgres import exclusive
 from lake.types import Field, SnapshotId, TableName
 
 log = get_logger("catalog")
@@ -132,12 +133,27 @@ def load_table(catalog: LakeCatalog, name: TableName) -> TableState | None:
 
 
 def ensure_table(catalog: LakeCatalog, spec: TableSpec) -> TableState:
-    """Return the table, creating namespace and table when they are missing; safe to race and to repeat."""
-    state = load_table(catalog, spec.name)
-    if plan_table(state.handle.schema() if state else None, spec) is TablePlan.KEEP and state:
+    """Return the table, creating namespace and table when they are missing; safe to race and to repeat.
+
+    Creation is locked in PostgreSQL: not every catalog creates atomically, and where it does not, the
+    second of two creations at once replaces the table of the first, with what it may hold by then.
+    """
+    if (state := _present(catalog, spec)) is not None:
         return state
-    schema = iceberg_schema(spec.fields)
     create_namespace(catalog, spec.name.schema)
+    with exclusive(catalog.lake_settings.postgres, f"lake.create.{spec.name}"):
+        return _present(catalog, spec) or _create(catalog, spec)
+
+
+def _present(catalog: LakeCatalog, spec: TableSpec) -> TableState | None:
+    """Return the table if it is there; raises ConfigurationError when it isn't as specified."""
+    state = load_table(catalog, spec.name)
+    plan = plan_table(state.handle.schema() if state else None, spec)
+    return state if plan is TablePlan.KEEP else None
+
+
+def _create(catalog: LakeCatalog, spec: TableSpec) -> TableState:
+    schema = iceberg_schema(spec.fields)
     with mapped(f"create {spec.name}"):
         try:
             table = catalog.create_table(

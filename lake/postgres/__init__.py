@@ -1,11 +1,13 @@
 """PostgreSQL client: connections from settings, errors mapped once, SQL from files."""
 
 from lake.postgres.connection import Connection, connect, is_ready, json_value, open_dbapi, parameters
+from lake.postgres.locks import exclusive
 from lake.postgres.sql import read_sections
 
 __all__ = [
     "Connection",
     "connect",
+    "exclusive",
     "is_ready",
     "json_value",
     "open_dbapi",
