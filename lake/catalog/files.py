@@ -116,7 +116,11 @@ def _write(state: TableState, record: Record, rows: pa.Table) -> WrittenFile:
         name = f"{table.spec().partition_to_path(record, table.schema())}/{name}"
     path = table.location_provider().new_data_location(name)
     encodings = choose_encodings(rows)
-    with mapped(f"write a data file of {state.name}"), table.io.new_output(path).create() as stream:
+    # The name is new: asking first whether the file exists would cost a request per file.
+    with (
+        mapped(f"write a data file of {state.name}"),
+        table.io.new_output(path).create(overwrite=True) as stream,
+    ):
         with pq.ParquetWriter(
             stream,
             rows.schema,
