@@ -13,10 +13,11 @@ import stamina
 import stamina.instrumentation
 
 from ingest.extract.page import Page, PageError, read_page
-from ingest.extract.retry import Verdict, judge, retry_after
+from ingest.extract.retry import Verdict, judge
 from ingest.extract.source import BearerAuth, CursorPagination, Resource, Source, fill_in
 from lake.clock import Clock, Deadline
 from lake.errors import ConfigurationError, TerminalError, UnavailableError
+from lake.http import retry_after
 from lake.log import get_logger
 from lake.settings import Settings
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import httpx
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lake.control.activation_values import Delivery, Outcome
 from lake.errors import ConfigurationError, OutcomeUnknownError, TerminalError
+from lake.http import retry_after
 
 _RETRYABLE = frozenset(
     {
@@ -64,7 +64,7 @@ def check_status(
     """
     status = answer.status_code
     if status in _RETRYABLE or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        wish = retry_after(answer)
+        wish = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
         raise Again(
             f"status {status}",
             in_doubt=status not in _RETRYABLE,
@@ -82,21 +82,6 @@ def check_status(
     raise TerminalError(
         f"{place} answered status {status}: {answer.text[:200]}", hint="look into the destination's log"
     )
-
-
-def retry_after(answer: httpx.Response, *, now: datetime | None = None) -> float | None:
-    """Return the seconds that Retry-After asks for, given as seconds or as a date (RFC 9110, 10.2.3)."""
-    text = answer.headers.get("Retry-After", "").strip()
-    if not text:
-        return None
-    if text.isdigit():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
 
 
 def read_results(answer: httpx.Response, members: Sequence[Delivery]) -> tuple[Outcome, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -11,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from lake.activation import diff, find_sync, read_syncs
-from lake.activation.answers import Again, check_status, read_results, retry_after
+from lake.activation.answers import Again, check_status, read_results
 from lake.activation.definition import Guards
 from lake.activation.guards import tripped
 from lake.activation.identity import idempotency_key
@@ -161,15 +160,6 @@ def test_an_interrupted_first_sync_is_no_baseline():
 def answer(status, *, json=None, headers=None):
     request = httpx.Request("POST", "http://crm/v1/contacts/batch")
     return httpx.Response(status, json=json, headers=headers, request=request)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("7", 7.0), ("Mon, 23 Nov 2026 10:00:30 GMT", 30.0), ("soon", None), ("", None)]
-)
-def test_retry_after_is_read_as_seconds_and_as_a_date(text, seconds):
-    """Both forms of RFC 9110; nonsense counts as not said."""
-    now = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)
-    assert retry_after(answer(429, headers={"Retry-After": text}), now=now) == seconds
 
 
 def test_a_retry_after_beyond_the_limit_is_not_waited_for():

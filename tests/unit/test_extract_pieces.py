@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -15,7 +14,7 @@ from ingest.extract.judge import Judge
 from ingest.extract.page import PageError, read_page
 from ingest.extract.pagination import Walk
 from ingest.extract.plan import plan_extracts
-from ingest.extract.retry import Verdict, judge, retry_after
+from ingest.extract.retry import Verdict, judge
 from ingest.extract.source import Source, fill_in, load_source, load_sources
 from lake.clock import SystemClock
 from lake.contracts import parse_contract
@@ -25,7 +24,6 @@ from lake.types import SnapshotId
 from tests.fakes.paged_api import CONTRACT, SOURCE, PagedApi, extract_project
 
 ROOT = Path(__file__).parents[2]
-NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -112,26 +110,6 @@ def test_variables_come_from_the_settings():
     with pytest.raises(ConfigurationError, match="shop needs the variable shop_token") as caught:
         fill_in("${shop_token}", variables, source="shop")
     assert "LAKE_VARIABLES__SHOP_TOKEN" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("0", 0.0),
-        (" 120 ", 120.0),
-        ("Mon, 23 Nov 2026 12:00:30 GMT", 30.0),
-        ("Monday, 23-Nov-26 12:01:00 GMT", 60.0),
-        ("Mon, 23 Nov 2026 11:59:00 GMT", 0.0),
-        ("soon", None),
-        ("-5", None),
-        ("1.5", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_retry_after_is_a_count_or_a_date(header: str | None, seconds: float | None):
-    """RFC 9110 allows both; what can't be read counts as no header."""
-    assert retry_after(header, NOW) == seconds
 
 
 @pytest.mark.parametrize(
