@@ -19,8 +19,9 @@ import pyarrow as pa
 from ingest.extract.cursor import Cursor, bytes_identity, parse_instant, property_name
 from ingest.extract.judge import Judged
 from ingest.extract.sift import Keys, Sifted, Standing, identities, read_instant, standing
-from ingest.extract.tables import bad_records, origin, quarantine_name, raw_rows, raw_spec
+from ingest.extract.tables import bad_records, origin, raw_rows
 from ingest.quarantine import quarantine_spec, to_rows
+from ingest.tables import quarantine_name, raw_spec
 from lake.catalog import LakeCatalog, NewSnapshot, TableState, WrittenFile, commit, ensure_table, write_files
 from lake.catalog.commits import Conflict
 from lake.catalog.scan import read_rows
@@ -54,8 +55,8 @@ class ResourceTables:
         self._keys = keys
         self._clock = clock
         self._property = property_name(contract.source, contract.resource)
-        self._raw = self._position(ensure_table(catalog, raw_spec(contract, landing)))
-        name = quarantine_name(contract, landing)
+        self._raw = self._position(ensure_table(catalog, raw_spec(landing, contract)))
+        name = quarantine_name(landing, contract)
         self._quarantine = self._position(ensure_table(catalog, quarantine_spec(name, contract.stream)))
 
     @property

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ingest.extract.cursor import Cursor, property_name
 from ingest.extract.plan import plan_extracts
-from ingest.extract.tables import quarantine_name, raw_spec
+from ingest.tables import quarantine_name, raw_name
 from lake.catalog import load_table, open_catalog
 from lake.settings import Project, Settings
 
@@ -32,8 +32,8 @@ def extract_status(settings: Settings) -> tuple[ExtractStatus, ...]:
     found = []
     for extract in plan_extracts(Project(root=settings.project_root)):
         contract = extract.contract
-        raw = load_table(catalog, raw_spec(contract, settings.landing).name)
-        bad = load_table(catalog, quarantine_name(contract, settings.landing))
+        raw = load_table(catalog, raw_name(settings.landing, contract))
+        bad = load_table(catalog, quarantine_name(settings.landing, contract))
         text = raw.properties.get(property_name(contract.source, contract.resource)) if raw else None
         cursor = Cursor.from_json(text, table=str(raw.name)) if raw and text else Cursor()
         found.append(

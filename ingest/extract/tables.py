@@ -1,4 +1,4 @@
-"""The two tables of an extracted stream, and the rows that go into them."""
+"""The tables of extracted streams, and the rows that go into them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import pyarrow.compute as pc
 from ingest.extract.judge import Judged
 from ingest.extract.sift import Keys, Sifted, read_instant
 from ingest.quarantine import BadRecord, quarantine_spec, refresh_view
-from lake.catalog import LakeCatalog, PartitionField, TableSpec, arrow_type, ensure_table, list_tables
-from lake.contracts import META, Contract, raw_fields
+from ingest.tables import quarantine_name, raw_spec
+from lake.catalog import LakeCatalog, arrow_type, ensure_table, list_tables
+from lake.contracts import META, Contract
 from lake.errors import ConfigurationError
 from lake.settings import LandingSettings
-from lake.types import Offset, Partition, Primitive, TableName
+from lake.types import Offset, Partition, Primitive
 
 _PYTHON = {
     Primitive.TIMESTAMPTZ: datetime,
@@ -29,29 +30,14 @@ def origin(contract: Contract) -> str:
     return f"{contract.source}.{contract.resource}"
 
 
-def raw_spec(contract: Contract, landing: LandingSettings) -> TableSpec:
-    return TableSpec(
-        name=TableName(schema=landing.raw_schema, name=contract.stream),
-        fields=raw_fields(contract),
-        partition=tuple(
-            PartitionField(column=cut.column, transform=cut.transform.value) for cut in contract.partition
-        ),
-        description=contract.description,
-    )
-
-
-def quarantine_name(contract: Contract, landing: LandingSettings) -> TableName:
-    return TableName(schema=landing.quarantine_schema, name=contract.stream)
-
-
 def create_tables(catalog: LakeCatalog, contracts: Sequence[Contract], landing: LandingSettings) -> None:
     """Create the missing tables of some streams; the view over all quarantines learns of new ones."""
     present = set(list_tables(catalog, landing.quarantine_schema))
     for contract in contracts:
-        ensure_table(catalog, raw_spec(contract, landing))
-        name = quarantine_name(contract, landing)
+        ensure_table(catalog, raw_spec(landing, contract))
+        name = quarantine_name(landing, contract)
         ensure_table(catalog, quarantine_spec(name, contract.stream))
-    if {quarantine_name(contract, landing) for contract in contracts} - present:
+    if {quarantine_name(landing, contract) for contract in contracts} - present:
         refresh_view(catalog, landing.quarantine_schema)
 
 
