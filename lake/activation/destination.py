@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Protocol, Self
+from urllib.parse import quote
 
 import httpx
 import stamina
@@ -92,7 +93,7 @@ class HttpBatch:
         return self.send(members[:middle]) + self.send(members[middle:])
 
     def read(self, key: str) -> Payload | None:
-        path = self._destination.read.replace("{key}", key)
+        path = self._destination.read.replace("{key}", quote(key, safe=""))
         answer = self._ask("GET", path, None)
         if answer.status_code == 404:
             return None

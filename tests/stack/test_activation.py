@@ -254,6 +254,15 @@ def test_a_contact_that_reads_back_different_is_reported(settings, mart, crm):
     assert (run.state, run.mismatched) == (RunState.PARTIAL, ("h1",))
 
 
+def test_a_key_with_signs_of_an_address_is_read_back(settings, mart, crm):
+    """A key is one part of the path, whatever it holds."""
+    mart.write([{"external_id": key, "tier": "gold", "monetary_value": 1} for key in ("a?b", "c#d", "e%41")])
+
+    report = apply(settings, mart)
+
+    assert (report.accepted, report.verified, report.mismatched) == (3, 3, ())
+
+
 def test_the_lakes_mart_is_read_at_the_snapshot_that_the_plan_names(lake_settings):
     """A real Iceberg table: rows with decimals and dates, pinned; a later commit is another snapshot."""
     schema = lake_settings.landing.raw_schema
