@@ -91,6 +91,7 @@ class TopicWorld:
             {
                 "bootstrap.servers": self.settings.broker.bootstrap_servers,
                 "group.id": "oracle",
+                "fetch.wait.max.ms": 50,
                 "enable.partition.eof": True,
                 "enable.auto.commit": False,
             }
