@@ -79,14 +79,8 @@ def _parse(state: TableState, key: str, text: str) -> Position:
 
 
 def check_history(state: TableState, partition: Partition, position: Position) -> None:
-    """Raise HistoryError unless main descends from the snapshot that set the position.
-
-    Expired snapshots are no proof of a rollback: the chain may begin after that snapshot, which the
-    sequence numbers tell.
-    """
-    if any(ancestor.id == position.snapshot for ancestor in state.ancestry):
-        return
-    if state.truncated and state.ancestry and state.ancestry[-1].sequence > position.sequence:
+    """Raise HistoryError unless main descends from the snapshot that set the position."""
+    if state.descends_from(position.snapshot, position.sequence):
         return
     raise HistoryError(
         f"{state.name} says that partition {partition} has landed up to offset {position.offset} in snapshot"

@@ -160,10 +160,8 @@ class ResourceTables:
 
 
 def _refuse_rollback(state: TableState, cursor: Cursor) -> None:
-    """Stop when the commit that wrote the cursor is gone from main's history, other than by expiry."""
-    if cursor.snapshot is None or any(ancestor.id == cursor.snapshot for ancestor in state.ancestry):
-        return
-    if state.truncated and state.ancestry[-1].sequence > cursor.snapshot_sequence:
+    """Stop when the commit that wrote the cursor is gone from main's history."""
+    if cursor.snapshot is None or state.descends_from(cursor.snapshot, cursor.snapshot_sequence):
         return
     raise HistoryError(
         f"{state.name} was rolled back: the commit that wrote its cursor is not in its history any more",

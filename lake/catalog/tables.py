@@ -103,6 +103,15 @@ class TableState:
     def files(self) -> int:
         return int(self.summary.get("total-data-files", 0))
 
+    def descends_from(self, snapshot: SnapshotId, sequence: int) -> bool:
+        """Tell whether main builds on a snapshot of that sequence number.
+
+        Expired snapshots are no proof of a rollback: the retained chain may begin after it.
+        """
+        if any(ancestor.id == snapshot for ancestor in self.ancestry):
+            return True
+        return self.truncated and self.ancestry[-1].sequence > sequence
+
 
 class TablePlan(Enum):
     """What has to be done so that a table is as specified."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +20,7 @@ from ingest.positions import (
 )
 from ingest.writer import plan_commit
 from lake.broker import client_configuration
-from lake.catalog import Ancestor, NewSnapshot
+from lake.catalog import Ancestor, NewSnapshot, TableState
 from lake.errors import HistoryError
 from lake.settings import BrokerSettings
 from lake.types import Offset, Partition, SnapshotId, TableName
@@ -34,18 +33,23 @@ def position(offset: int, *, snapshot: int = 1, sequence: int = 1) -> Position:
     return Position(offset=Offset(offset), snapshot=SnapshotId(snapshot), sequence=sequence)
 
 
-@dataclass
-class Table:
-    """What the checks look at; `TableState` needs a table of the catalog."""
-
-    properties: dict[str, str] = field(default_factory=dict)
-    ancestry: tuple[Ancestor, ...] = ()
-    truncated: bool = False
-    name: TableName = field(default_factory=lambda: TableName(schema="raw", name="x"))
-
-    @property
-    def main(self) -> SnapshotId | None:
-        return self.ancestry[0].id if self.ancestry else None
+def table(
+    *,
+    properties: dict[str, str] | None = None,
+    ancestry: tuple[Ancestor, ...] = (),
+    truncated: bool = False,
+) -> TableState:
+    """Return a state without a table behind it: the checks look at values alone."""
+    handle: Any = None
+    return TableState(
+        name=TableName(schema="raw", name="x"),
+        uuid="",
+        properties=properties or {},
+        ancestry=ancestry,
+        truncated=truncated,
+        summary={},
+        handle=handle,
+    )
 
 
 def chain(*ids: int) -> tuple[Ancestor, ...]:
@@ -87,13 +91,13 @@ def test_a_position_holds_only_while_main_descends_from_it(
     ancestry: tuple[Ancestor, ...], *, truncated: bool, lost: bool
 ) -> None:
     """Expiry is no rollback, and a rollback is not hidden by expiry."""
-    table: Any = Table(ancestry=ancestry, truncated=truncated)
+    state = table(ancestry=ancestry, truncated=truncated)
     held = position(10, snapshot=3, sequence=3)
     if lost:
         with pytest.raises(HistoryError, match="rolled"):
-            check_history(table, Partition(0), held)
+            check_history(state, Partition(0), held)
     else:
-        check_history(table, Partition(0), held)
+        check_history(state, Partition(0), held)
 
 
 def test_positions_are_read_as_they_were_written() -> None:
@@ -101,23 +105,23 @@ def test_positions_are_read_as_they_were_written() -> None:
     snapshot = NewSnapshot(id=SnapshotId(2**62), sequence=7)
     written = to_properties("c", "AbC_-1", {Partition(3): Offset(12)}, snapshot)
     assert list(written) == ["ingest.position.c/AbC_-1/3"]
-    table: Any = Table(properties={**written, "ingest.position.other/x/0": "{}", "owner": "me"})
-    found = read_positions(table, cluster="c", topic_id="AbC_-1")
+    state = table(properties={**written, "ingest.position.other/x/0": "{}", "owner": "me"})
+    found = read_positions(state, cluster="c", topic_id="AbC_-1")
     assert found == {Partition(3): position(12, snapshot=2**62, sequence=7)}
 
 
 def test_positions_of_another_topic_id_stop_landing() -> None:
     """Offsets of a topic made anew mean other records."""
-    table: Any = Table(properties={property_key("c", "old", Partition(0)): "{}"})
+    state = table(properties={property_key("c", "old", Partition(0)): "{}"})
     with pytest.raises(HistoryError, match="topic id old"):
-        read_positions(table, cluster="c", topic_id="new")
+        read_positions(state, cluster="c", topic_id="new")
 
 
 def test_a_damaged_position_stops_landing() -> None:
     """Guessing one would lose or double records."""
-    table: Any = Table(properties={property_key("c", "t", Partition(0)): '{"offset": null}'})
+    state = table(properties={property_key("c", "t", Partition(0)): '{"offset": null}'})
     with pytest.raises(HistoryError, match="damaged"):
-        read_positions(table, cluster="c", topic_id="t")
+        read_positions(state, cluster="c", topic_id="t")
 
 
 @pytest.mark.parametrize(
