@@ -14,7 +14,7 @@ from pydantic import Field
 from sqlmesh.core.config.connection import ConnectionConfig
 from sqlmesh.core.engine_adapter.base import EngineAdapter
 
-from lake.settings import Project, find_project, load_settings
+from lake.settings import Project, Settings, find_project, load_settings
 from lake.types import CATALOG
 
 
@@ -23,10 +23,22 @@ def project_of(folder: str | None) -> Project:
     return Project(root=Path(folder)) if folder else find_project()
 
 
-class LakeConnectionConfig(ConnectionConfig):
-    """DuckDB with the lake's catalog attached; one adapter per Context, never shared between lakes."""
+class ProjectConnectionConfig(ConnectionConfig):
+    """What the three have in common: the project whose settings say where to connect."""
 
     project: str | None = None
+
+    @property
+    def _connection_kwargs_keys(self) -> set[str]:
+        return set()
+
+    def _settings(self) -> Settings:
+        return load_settings(project=project_of(self.project))
+
+
+class LakeConnectionConfig(ProjectConnectionConfig):
+    """DuckDB with the lake's catalog attached; one adapter per Context, never shared between lakes."""
+
     concurrent_tasks: int = 1
     register_comments: bool = True
     pre_ping: Literal[False] = False
@@ -39,10 +51,6 @@ class LakeConnectionConfig(ConnectionConfig):
     @property
     def shared_connection(self) -> bool:
         return True
-
-    @property
-    def _connection_kwargs_keys(self) -> set[str]:
-        return set()
 
     @property
     def _engine_adapter(self) -> type[EngineAdapter]:
@@ -85,10 +93,9 @@ class LakeConnectionConfig(ConnectionConfig):
         return Runtime(project=project_of(self.project))
 
 
-class LakeTrinoConnectionConfig(ConnectionConfig):
+class LakeTrinoConnectionConfig(ProjectConnectionConfig):
     """Trino on the same catalog; loads with no Trino and no driver, connects where the settings say."""
 
-    project: str | None = None
     concurrent_tasks: int = 4
     register_comments: bool = True
     pre_ping: Literal[False] = False
@@ -101,10 +108,6 @@ class LakeTrinoConnectionConfig(ConnectionConfig):
     DISPLAY_ORDER: ClassVar[int] = 101
 
     @property
-    def _connection_kwargs_keys(self) -> set[str]:
-        return set()
-
-    @property
     def _engine_adapter(self) -> type[EngineAdapter]:
         from sqlmesh.core.engine_adapter.trino import TrinoEngineAdapter  # noqa: PLC0415  see LakeConnectionConfig
 
@@ -114,16 +117,15 @@ class LakeTrinoConnectionConfig(ConnectionConfig):
     def _connection_factory(self) -> Callable[[], Any]:
         from lake.mesh.trino import open_trino  # noqa: PLC0415  see LakeConnectionConfig
 
-        return lambda: open_trino(load_settings(project=project_of(self.project)).trino)
+        return lambda: open_trino(self._settings().trino)
 
     def get_catalog(self) -> str:
         return CATALOG
 
 
-class LakeStateConnectionConfig(ConnectionConfig):
+class LakeStateConnectionConfig(ProjectConnectionConfig):
     """SQLMesh's state in the control database, over psycopg 3."""
 
-    project: str | None = None
     concurrent_tasks: int = 4
     register_comments: bool = False
     pre_ping: bool = True
@@ -138,10 +140,6 @@ class LakeStateConnectionConfig(ConnectionConfig):
         return True
 
     @property
-    def _connection_kwargs_keys(self) -> set[str]:
-        return set()
-
-    @property
     def _engine_adapter(self) -> type[EngineAdapter]:
         from sqlmesh.core.engine_adapter.postgres import PostgresEngineAdapter  # noqa: PLC0415  see LakeConnectionConfig
 
@@ -151,7 +149,7 @@ class LakeStateConnectionConfig(ConnectionConfig):
     def _connection_factory(self) -> Callable[[], Any]:
         from lake.mesh.state import open_state  # noqa: PLC0415  see LakeConnectionConfig
 
-        return lambda: open_state(load_settings(project=project_of(self.project)).postgres)
+        return lambda: open_state(self._settings().postgres)
 
     def get_catalog(self) -> str | None:
-        return load_settings(project=project_of(self.project)).postgres.database
+        return self._settings().postgres.database

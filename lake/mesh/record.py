@@ -49,8 +49,7 @@ class Note:
 
 def model_name(snapshot: Snapshot) -> str:
     """Return `schema.name`, the name that people use."""
-    table = exp.to_table(snapshot.name, dialect="duckdb")
-    return f"{table.db}.{table.name}"
+    return _plain(snapshot.name)
 
 
 def work_of(runtime: Runtime, snapshot: Snapshot, arguments: Mapping[str, Any]) -> Work:
@@ -85,14 +84,13 @@ def record_evaluation(
         if publication is not None and publication.state is AttemptState.REFUSED:
             result = Result.REFUSED
         deployable = arguments["deployability_index"].is_deployable(snapshot)
-        table = exp.to_table(snapshot.table_name(is_deployable=deployable), dialect="duckdb")
         written = publication is not None and publication.state is not AttemptState.OPEN
         runtime.history.put(
             Evaluation(
                 evaluation_id=work.evaluation_id,
                 run_id=work.run_id,
                 model=work.model,
-                table_name=f"{table.db}.{table.name}",
+                table_name=_plain(snapshot.table_name(is_deployable=deployable)),
                 fingerprint=work.fingerprint,
                 interval_start=work.interval_start,
                 interval_end=work.interval_end,
