@@ -10,7 +10,7 @@ from app.cli import console, contract, demo, extract, ingest, services, sql, syn
 from app.cli.frame import err
 from lake.errors import LakeError
 from lake.log import configure
-from lake.settings import early_log_level
+from lake.settings import log_level
 
 cli = typer.Typer(
     name="lake",
@@ -31,7 +31,7 @@ console.register(cli)
 
 def main() -> None:
     """Run the command line; the exit codes are those of `app.cli.frame`."""
-    configure(level=early_log_level())
+    configure(level=log_level())
     try:
         cli(standalone_mode=True)
     except LakeError as error:

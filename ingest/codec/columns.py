@@ -6,10 +6,13 @@ path decides. `tests/property` holds it to that. Arrow's JSON reader is stricter
 takes NaN, times without zone, decimals beyond the precision and invalid UTF-8 outside of columns, and
 a literal `null` crashes it. So suspicious payloads are kept away from it and its answer is checked.
 Decimals whose digits don't fit into 128 bits once they are shifted by the scale come out as other
-numbers, which no check can see afterwards: columns wide enough for that are read by the slow path.
+numbers, which no check can see afterwards: columns wide enough for that are read by the slow path, and
+so are numbers whose exponent shifts them by ten or more digits to the right, which can come out as 0.
 """
 
 from __future__ import annotations
+
+import re
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,6 +35,7 @@ _FAST = {
 _AS_TEXT = {Primitive.DATE, Primitive.TIMESTAMP, Primitive.TIMESTAMPTZ}
 _MOST_BRACKETS = 200
 _SHIFTED_DIGITS = 38  # any number of so many digits fits into 128 bits
+_FAR_SHIFT = re.compile(rb"\d[eE]-\d\d")
 _SMALLEST_BLOCK = 1 << 16
 _YEAR_1 = -62_135_596_800_000_000  # microseconds of 0001-01-01T00:00:00Z
 _YEAR_9999_END = 253_402_300_799_999_999
@@ -50,6 +54,7 @@ class FastDecoder:
     def __init__(self, fields: tuple[Field, ...]) -> None:
         self._fields = fields
         self.usable = all(_is_fast(f.type) for f in fields)
+        self._has_decimals = any(isinstance(f.type, Decimal) for f in fields)
         self._schema = pa.schema(
             [pa.field(f.name, pa.string() if f.type in _AS_TEXT else arrow_type(f.type)) for f in fields]
         )
@@ -61,6 +66,8 @@ class FastDecoder:
         None when at least one of them needs the slow path.
         """
         if not blob.isascii() and not _is_utf8(blob):
+            return None
+        if self._has_decimals and _shifts_far(blob):
             return None
         options = pj.ReadOptions(use_threads=False, block_size=max(len(blob) + 1, _SMALLEST_BLOCK))
         try:
@@ -131,6 +138,11 @@ def _is_utf8(blob: bytes) -> bool:
     except pa.ArrowInvalid:
         return False
     return True
+
+
+def _shifts_far(blob: bytes) -> bool:
+    """Look for such an exponent; two plain searches first, since most blocks hold no `e-` at all."""
+    return (b"e-" in blob or b"E-" in blob) and _FAR_SHIFT.search(blob) is not None
 
 
 def _decimals_fit(column: pa.ChunkedArray, kind: Decimal) -> bool:

@@ -149,7 +149,7 @@ def _load(project: Project) -> str:
 
 def _keep(path: Path, text: str) -> None:
     """Put the answer in place at once or not at all; drop answers for older files."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
         file.write(text)
     Path(file.name).replace(path)

@@ -33,14 +33,14 @@ from lake.mesh.record import (
     work_of,
 )
 from lake.mesh.runtime import Runtime
-from lake.settings import early_log_level
+from lake.settings import log_level
 
 _MARK = "lakemesh"
 
 
 def install() -> None:
     """Put our part in place, once per process."""
-    configure_unless_done(level=early_log_level())
+    configure_unless_done(level=log_level())
     _wrap(Scheduler, "evaluate", _evaluate)
     _wrap(SnapshotEvaluator, "audit", _audit)
     _wrap(Scheduler, "run_merged_intervals", _run)

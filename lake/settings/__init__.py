@@ -4,7 +4,7 @@ Order, later wins (SQLMesh's own, so that both resolve alike):
 `[tool.lake]` in pyproject.toml < `.lake/endpoints.json` (profile embedded only) < `LAKE_*` < `.env`.
 """
 
-from lake.settings.load import early_log_level, inherited_environment, load_settings
+from lake.settings.load import inherited_environment, load_settings, log_level
 from lake.settings.model import (
     BrokerSettings,
     CatalogSettings,
@@ -30,8 +30,8 @@ __all__ = [
     "Settings",
     "StorageSettings",
     "TrinoSettings",
-    "early_log_level",
     "find_project",
     "inherited_environment",
     "load_settings",
+    "log_level",
 ]

@@ -48,10 +48,15 @@ def load_settings(
         ) from None
 
 
-def early_log_level() -> str:
-    """Return the log level that the environment asks for, before any project is known."""
-    level = os.environ.get(f"{PREFIX}LOG_LEVEL", "WARNING").upper()
-    return level if level in {"DEBUG", "INFO", "WARNING", "ERROR"} else "WARNING"
+def log_level() -> str:
+    """Return the project's log level.
+
+    WARNING where there is no project or its settings are wrong: the command itself says what is wrong.
+    """
+    try:
+        return load_settings().log_level
+    except ConfigurationError:
+        return "WARNING"
 
 
 def inherited_environment(**changes: str) -> dict[str, str]:

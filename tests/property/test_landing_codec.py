@@ -304,6 +304,8 @@ def test_a_block_gives_the_rows_and_the_refusals_of_its_records(payloads: list[b
 @example(Decimal(precision=38, scale=10), "12345678901234567890123456789012345678")
 @example(Decimal(precision=38, scale=2), "3402823669209384634633746074317682115")
 @example(Decimal(precision=30, scale=8), "3402823669209384634633746074318")
+@example(Decimal(precision=1, scale=0), "1e-39")
+@example(Decimal(precision=1, scale=0), "1E-100")
 def test_no_decimal_wraps_around(kind: Decimal, number: str) -> None:
     """A number that is too large for its column is refused, it never becomes another one."""
     field, payload = Field(name="d", type=kind), f'{{"d":{number}}}'.encode()
