@@ -103,6 +103,11 @@ def test_a_change_shows_in_its_environment_first_and_in_prod_once_it_is_promoted
 def test_table_diff_compares_two_environments(project: MeshProject, context: Any) -> None:
     """Stock table_diff finds the rows that a changed model changed."""
     project.model(
+        "counts", "kind FULL, description 'Rows by group'", FULL.format(more=", MAX(v)::BIGINT AS top")
+    )
+    context.load()
+    project.plan(context, "prod")
+    project.model(
         "counts", "kind FULL, description 'Rows by group'", FULL.format(more=", MAX(v + g)::BIGINT AS top")
     )
     context.load()
