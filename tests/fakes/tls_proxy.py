@@ -7,6 +7,7 @@ SSLRequest, which comes in clear, with `S` (PostgreSQL protocol, "SSL Session En
 from __future__ import annotations
 
 import ipaddress
+import select
 import socket
 import ssl
 import struct
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 HOST = "127.0.0.1"
+_IDLE_SECONDS = 30
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 
 
@@ -100,10 +102,7 @@ class Proxy:
             with self.context.wrap_socket(client, server_side=True) as secure:
                 self.handshakes += 1
                 with socket.create_connection((HOST, self.target)) as upstream:
-                    answers = threading.Thread(target=_copy, args=(upstream, secure), daemon=True)
-                    answers.start()
-                    _copy(secure, upstream)
-                    answers.join(30)
+                    _relay(secure, upstream)
 
 
 @contextmanager
@@ -123,12 +122,18 @@ def tls_proxy(target: int, certificates: Certificates, *, postgres: bool = False
             accepting.join()
 
 
-def _copy(source: socket.socket, sink: socket.socket) -> None:
+def _relay(secure: ssl.SSLSocket, upstream: socket.socket) -> None:
+    """Pass bytes both ways until one side ends; by one thread, since two may not share a TLS connection."""
     with suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with suppress(OSError):
-        sink.shutdown(socket.SHUT_RDWR if isinstance(sink, ssl.SSLSocket) else socket.SHUT_WR)
+        while True:
+            buffered = secure.pending() > 0
+            ready = [secure] if buffered else select.select([secure, upstream], [], [], _IDLE_SECONDS)[0]
+            if not ready:
+                return
+            for source in ready:
+                if not (data := source.recv(65536)):
+                    return
+                (upstream if source is secure else secure).sendall(data)
 
 
 def _authority(name: str) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
