@@ -66,7 +66,7 @@ class ResourceRun:
         self._extract = extract
         self._around = around
         self._keys = keys_of(extract.contract, extract.resource.incremental.cursor)
-        self._judge = Judge(extract.contract)
+        self._judge = Judge(extract.contract, instant=self._keys.instant, clock=around.clock)
         self._pages = self._fetched = self._landed = self._quarantined = 0
 
     def run(self) -> ExtractReport:

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from ingest.extract.cursor import Cursor, bytes_identity, instant_text, record_identity
 from ingest.extract.judge import Judge
 from ingest.extract.sift import Keys, sift
+from lake.clock import SystemClock
 from lake.contracts import parse_contract
 from lake.errors import TerminalError
 from tests.fakes.paged_api import CONTRACT
 
-JUDGE = Judge(parse_contract(CONTRACT))
+JUDGE = Judge(parse_contract(CONTRACT), instant="updated_at", clock=SystemClock())
 KEYS = Keys(
     resource="shop.things",
     primary=("id",),

@@ -279,7 +279,7 @@ def test_a_bad_record_lists_every_rule_that_it_breaks():
         b"not json",
     ]
 
-    judged = Judge(parse_contract(CONTRACT)).judge(raw)
+    judged = Judge(parse_contract(CONTRACT), instant="updated_at", clock=SystemClock()).judge(raw)
 
     found = {place: [(f.rule, f.path) for f in failures] for place, failures in judged.failures.items()}
     assert judged.checked.rows["id"].to_pylist() == [1]
@@ -303,3 +303,18 @@ def test_credentials_in_an_address_are_not_shown(tmp_path: Path, source: Source)
         client.fetch(source.resources[0], {})
 
     assert "hush" not in str(caught.value)
+
+
+def test_a_record_from_the_future_never_takes_the_cursor_with_it():
+    """It goes to quarantine; the records before and after it land."""
+    raw = [
+        b'{"id":1,"name":"fine","price":1,"updated_at":"2026-01-01T00:00:00Z"}',
+        b'{"id":2,"name":"soon","price":1,"updated_at":"9999-01-01T00:00:00Z"}',
+        b'{"id":3,"name":"late","price":1,"updated_at":"2026-01-02T00:00:00Z"}',
+    ]
+
+    judged = Judge(parse_contract(CONTRACT), instant="updated_at", clock=SystemClock()).judge(raw)
+
+    assert judged.checked.rows["id"].to_pylist() == [1, 3]
+    assert judged.checked.good.to_pylist() == [0, 2]
+    assert [(f.rule, f.path) for f in judged.failures[1]] == [("future", "updated_at")]
