@@ -7,7 +7,9 @@ import re
 import shlex
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
+from lake.postgres import connect
 from tests.docs.test_commands import typed_commands
 from tests.fakes.small_lake import SmallLake
 
@@ -109,3 +111,34 @@ def test_no_secret_is_printed(lake):
     outputs += [json.dumps(query(lake, "SELECT * FROM lake.quarantine.records"))]
 
     assert [s for s in lake.settings.secrets() for text in outputs if s in text] == []
+
+
+def test_no_secret_is_kept_in_a_table_of_the_database(lake):
+    """Every row of every table in PostgreSQL, history, plans and SQLMesh's state among them, as text."""
+    with connect(lake.settings.postgres) as connection:
+        tables = connection.execute(
+            "SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables"
+            " WHERE table_type = 'BASE TABLE' AND table_schema IN ('control', 'sqlmesh')"
+        ).fetchall()
+        rows = [
+            row["text"]
+            for table in tables
+            for row in connection.execute(f"SELECT t::text AS text FROM {table['name']} AS t").fetchall()
+        ]
+
+    assert len(tables) >= 10
+    assert len(rows) >= 100
+    assert [s for s in lake.settings.secrets() for row in rows if s in row] == []
+
+
+@pytest.mark.parametrize("screen", ["health", "lineage", "activation"])
+def test_no_secret_is_shown_on_a_page(lake, monkeypatch, screen):
+    """Everything that the console sends to a browser, texts, tables and charts alike."""
+    monkeypatch.chdir(lake.project.root)
+    script = f"from app.console.screens import {screen}\n{screen}.show()"
+    page = AppTest.from_string(script, default_timeout=90).run()
+    shown = str(page)
+
+    assert not page.exception
+    assert len(shown) > 1000
+    assert [s for s in lake.settings.secrets() if s in shown] == []
