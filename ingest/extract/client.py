@@ -115,7 +115,7 @@ class ApiClient:
             raise UnavailableError(
                 f"API {self._source.source}",
                 f"{_without_credentials(self._base)}{resource.path} gave no page ({error}{waits})",
-                hint=f"start the API (the demo's: lake demo), then lake extract run {self._source.source}",
+                hint=f"start the API (the demo's: make demo), then lake extract run {self._source.source}",
             ) from error
         raise AssertionError("stamina either returns or raises")
 

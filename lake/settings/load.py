@@ -123,6 +123,7 @@ def _explain(error: ValidationError) -> str:
 
     def lines() -> Iterator[str]:
         for item in error.errors(include_input=False, include_url=False):
-            yield f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            wrong = "there is no such setting" if item["type"] == "extra_forbidden" else item["msg"]
+            yield f"{'.'.join(str(part) for part in item['loc'])}: {wrong}"
 
     return "settings don't fit: " + "; ".join(lines())
