@@ -131,7 +131,9 @@ def _ports(project: Project) -> Finding:
     if state is None:
         return Finding(check="ports", ok=True, detail="chosen at the first lake up")
     living = {name for name, child in state.children.items() if process.find(child, project)}
-    idle = {name: port for name, port in state.ports.items() if name.split(".")[0] not in living}
+    # A service that is not recorded may choose its port anew, so only those that `lake up` starts count.
+    wanted = {name for name in state.ports if name in PORT_NAMES or name.split(".")[0] in state.services}
+    idle = {name: state.ports[name] for name in sorted(wanted) if name.split(".")[0] not in living}
     taken = {name: port for name, port in idle.items() if not is_free(port)}
     if not taken:
         return Finding(check="ports", ok=True, detail=f"{len(idle)} of {len(state.ports)} waiting, all free")

@@ -91,10 +91,15 @@ def stop(
 
 
 def reserve_port(project: Project, service: str, *, preferred: int | None = None) -> int:
-    """Return the remembered port of a service, or find one and remember it."""
+    """Return the remembered port of a service, or find one and remember it.
+
+    A remembered port that somebody took while the service was not recorded is forgotten.
+    """
     with locked(project):
         state = read_state(project) or StackState()
         name = port_name(service)
+        if service not in state.services and name in state.ports and not is_free(state.ports[name]):
+            del state.ports[name]
         if name not in state.ports:
             taken = state.ports.values()
             wanted = preferred if preferred and preferred not in taken and is_free(preferred) else None

@@ -277,3 +277,14 @@ def test_doctor_finds_an_open_folder_and_says_how_to_close_it(stack_project):
 
     assert not problem.ok
     assert problem.next_step == f"chmod 700 {stack_project.state}"
+
+
+def test_a_port_that_somebody_took_meanwhile_is_no_problem_of_a_service_that_does_not_run(stack_project):
+    """A service that is not recorded finds another port, and doctor has nothing to say about the old one."""
+    first = reserve_port(stack_project, "taken-later")
+    with socket.create_server(("127.0.0.1", first)):
+        findings = {f.check: f for f in examine(stack_project)}
+        second = reserve_port(stack_project, "taken-later")
+
+    assert str(first) not in findings["ports"].detail
+    assert second != first
