@@ -64,16 +64,20 @@ def _quiet(_line: str) -> None:
 
 def _print_proof(proof: Proof) -> None:
     say("\nThe proof\n")
-    columns = ("stream", "source", "planted", "produced", "not due", "landed", "quarantined", "duplicates")
-    rows = [
-        (
-            s.stream,
-            *_counts(s.source, s.planted, s.produced, s.not_due),
-            *_counts(s.landed, s.quarantined, s.duplicates),
-        )
-        for s in proof.streams
-    ]
-    print_table("source + planted = produced + not due; produced = landed + quarantined", columns, rows)
+    counts = {
+        "source": [s.source for s in proof.streams],
+        "+ planted": [s.planted for s in proof.streams],
+        "= produced": [s.produced for s in proof.streams],
+        "+ not yet due": [s.not_due for s in proof.streams],
+        "produced = landed": [s.landed for s in proof.streams],
+        "+ quarantined": [s.quarantined for s in proof.streams],
+        "duplicates": [s.duplicates for s in proof.streams],
+    }
+    print_table(
+        "source + planted = produced + not yet due; produced = landed + quarantined",
+        ("", *(s.stream for s in proof.streams)),
+        [(name, *_counts(*values)) for name, values in counts.items()],
+    )
     extracts = [(e.stream, *_counts(e.served, e.landed, e.quarantined, e.duplicates)) for e in proof.extracts]
     print_table(
         "served = landed + quarantined",
