@@ -16,7 +16,7 @@ import pytest
 from lake.control import migrate
 from lake.postgres import connect
 from lake.settings import PostgresSettings, Project, Settings, load_settings
-from lake.stack import start, stop
+from lake.stack import ports, start, stop
 from lake.types import quote_identifier
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +33,16 @@ def _no_foreign_environment() -> Iterator[None]:
         for name in [n for n in os.environ if n.startswith(FOREIGN)]:
             patch.delenv(name)
         patch.setenv("SQLMESH__DISABLE_ANONYMIZED_ANALYTICS", "1")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ports_of_one_worker() -> Iterator[None]:
+    """Give each worker ports of its own: a port that a killed service left must not be found by another."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ports, "LOWEST", 12_000 + number * 2_500)
+        patch.setattr(ports, "HIGHEST", 12_000 + (number + 1) * 2_500)
         yield
 
 

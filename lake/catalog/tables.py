@@ -149,9 +149,11 @@ def ensure_table(catalog: LakeCatalog, spec: TableSpec) -> TableState:
     """
     if (state := _present(catalog, spec)) is not None:
         return state
-    create_namespace(catalog, spec.name.schema)
-    with exclusive(catalog.lake_settings.postgres, f"lake.create.{spec.name}"):
-        return _present(catalog, spec) or _create(catalog, spec)
+    with exclusive(catalog.lake_settings.postgres, f"lake.create.{spec.name.schema}"):
+        if (state := _present(catalog, spec)) is not None:
+            return state
+        create_namespace(catalog, spec.name.schema)
+        return _create(catalog, spec)
 
 
 def _present(catalog: LakeCatalog, spec: TableSpec) -> TableState | None:
