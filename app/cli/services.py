@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.frame import JsonFlag, ReasonOption, act, err, out, print_json, print_table, say, to_plain
-from lake.errors import UnavailableError
+from lake.errors import ConfigurationError, UnavailableError
 from lake.settings import find_project, load_settings
 
 NewPorts = Annotated[bool, typer.Option("--new-ports", help="Forget the remembered ports (stack down).")]
@@ -54,12 +54,12 @@ def down(*, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
     project = find_project()
 
     def log_act() -> None:
-        """PostgreSQL still answers here; when it died, stopping the rest must not fail for that."""
+        """PostgreSQL still answers here; when it died or refuses us, the rest is stopped all the same."""
         try:
             migrate(load_settings(project=project).postgres)  # an `up` may have been killed before
             with act(load_settings(project=project), "down", target=str(project.root), reason=reason):
                 pass
-        except UnavailableError as error:
+        except (UnavailableError, ConfigurationError) as error:
             err.print(f"not in the audit log: {error.message}", markup=False)
 
     with err.status("stopping") as spinner:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lake.errors import TerminalError
+from lake.errors import BadInputError, ConflictError, LakeError, TerminalError, TransientError
 
 _GRACE_SECONDS = 15.0
 _TAIL_LINES = 15
+# Children end with the codes of `lake`; ours should be the same.
+_ERRORS: Mapping[int, type[LakeError]] = {2: BadInputError, 4: TransientError, 5: ConflictError}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,8 @@ class Child:
 def run_child(child: Child, *, doing: str) -> str:
     """Return what the child wrote to stdout; its stderr goes to the log file.
 
-    Raises TerminalError with the last lines and the log's place when it fails. Ctrl-C ends the child first.
+    Raises the error of its exit code, with its last lines and the log's place, when it fails.
+    Ctrl-C ends the child first.
     """
     child.log.parent.mkdir(parents=True, exist_ok=True)
     with child.log.open("w", encoding="utf-8") as log:
@@ -43,7 +46,7 @@ def run_child(child: Child, *, doing: str) -> str:
         log.write(said)
     if process.returncode:
         lines = child.log.read_text(encoding="utf-8").strip().splitlines()[-_TAIL_LINES:]
-        raise TerminalError(
+        raise _ERRORS.get(process.returncode, TerminalError)(
             f"{doing} failed (exit code {process.returncode}):\n" + "\n".join(f"  {line}" for line in lines),
             hint=f"mend what it says, then make demo again; the whole output is in {child.log}",
         )

@@ -10,10 +10,13 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from lake.errors import UnavailableError
+from lake.errors import ConfigurationError, LakeError, UnavailableError
 from lake.settings import PostgresSettings
 
 Connection = psycopg.Connection[dict[str, Any]]
+
+# A connection that failed carries no SQLSTATE, only the server's words.
+_REFUSALS = ("password authentication failed", "no pg_hba.conf entry", "does not exist", "permission denied")
 
 
 def json_value(value: Any) -> Jsonb:
@@ -43,7 +46,8 @@ def parameters(settings: PostgresSettings) -> dict[str, Any]:
 def connect(settings: PostgresSettings, *, autocommit: bool = False) -> Iterator[Connection]:
     """Yield a connection whose rows are dicts; commits on success, rolls back on error.
 
-    Raises UnavailableError when the server can't be reached or goes away.
+    Raises UnavailableError when the server can't be reached or goes away, ConfigurationError when it
+    refuses user, password or database.
     """
     try:
         with psycopg.connect(
@@ -51,18 +55,18 @@ def connect(settings: PostgresSettings, *, autocommit: bool = False) -> Iterator
         ) as connection:
             yield connection
     except psycopg.OperationalError as error:
-        raise _unavailable(settings, error) from error
+        raise _mapped(settings, error) from error
 
 
 def open_dbapi(settings: PostgresSettings) -> psycopg.Connection[tuple[Any, ...]]:
     """Return a plain DB-API connection that its caller closes, for a library that brings its own SQL.
 
-    Raises UnavailableError when the server can't be reached.
+    Raises as `connect` does.
     """
     try:
         return psycopg.connect(**parameters(settings))
     except psycopg.OperationalError as error:
-        raise _unavailable(settings, error) from error
+        raise _mapped(settings, error) from error
 
 
 def is_ready(settings: PostgresSettings) -> bool:
@@ -70,11 +74,17 @@ def is_ready(settings: PostgresSettings) -> bool:
     try:
         with connect(settings) as connection:
             return connection.execute("SELECT 1 AS one").fetchone() == {"one": 1}
-    except UnavailableError:
+    except (UnavailableError, ConfigurationError):
         return False
 
 
-def _unavailable(settings: PostgresSettings, error: psycopg.OperationalError) -> UnavailableError:
+def _mapped(settings: PostgresSettings, error: psycopg.OperationalError) -> LakeError:
+    """Tell a server that refuses us, which waiting never mends, from one that does not answer."""
     place = f"{settings.host}:{settings.port}/{settings.database}"
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if any(words in reason for words in _REFUSALS):
+        return ConfigurationError(
+            f"postgres: {place} refuses user {settings.user} ({reason})",
+            hint="check postgres.user, password and database: [tool.lake], LAKE_POSTGRES__* and .env",
+        )
     return UnavailableError("postgres", f"{place} does not answer ({reason})")

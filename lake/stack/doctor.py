@@ -20,11 +20,18 @@ from lake.stack.model import ServiceState
 from lake.stack.ports import is_free, owner_of
 from lake.stack.postgres_user import binaries, server_user
 from lake.stack.services import PORT_NAMES
-from lake.stack.state import read_state
+from lake.stack.state import read_json, read_state
 
 GIB = 2**30
 WANTED_DISK_BYTES = 4 * GIB  # the demo's data, wheels excluded, with room for its temporary files
 WANTED_MEMORY_BYTES = 4 * GIB  # what a demo may take at its peak
+_ADDRESSES = (
+    ("storage", "endpoint"),
+    ("catalog", "uri"),
+    ("broker", "bootstrap_servers"),
+    ("postgres", "host"),
+    ("postgres", "port"),
+)
 EXTENSIONS = ("duckdb-extension-avro", "duckdb-extension-httpfs", "duckdb-extension-iceberg")
 
 
@@ -50,6 +57,7 @@ def examine(project: Project) -> tuple[Finding, ...]:
             _guarded("tansu", lambda: _program("tansu", str(tansu.binary()))),
             _guarded("postgresql", lambda: _program("postgresql", str(binaries(server_user()) / "postgres"))),
             _guarded("ports", lambda: _ports(project)),
+            _guarded("addresses", lambda: _addresses(project)),
         ]
     findings += [_extension(name) for name in EXTENSIONS]
     return (*findings, *_services(project))
@@ -144,6 +152,23 @@ def _ports(project: Project) -> Finding:
         ok=False,
         detail=f"taken: {said}",
         next_step="lake down, then lake up --new-ports" if ours else "end that process",
+    )
+
+
+def _addresses(project: Project) -> Finding:
+    """Find settings that lead past the embedded stack: `lake status` asks that stack, the rest does not."""
+    settings = load_settings(project=project)
+    recorded = read_json(project.endpoints_file) or {}
+    elsewhere = [
+        f"{section}.{name} is {used}"
+        for section, name in _ADDRESSES
+        if (used := getattr(getattr(settings, section), name)) != recorded.get(section, {}).get(name, used)
+    ]
+    return Finding(
+        check="addresses",
+        ok=not elsewhere,
+        detail="; ".join(elsewhere) or "those of the embedded stack",
+        next_step="unset its LAKE_* variable, in .env too; or set LAKE_PROFILE=external",
     )
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from sqlmesh.core.context import Context
 
+pytestmark = pytest.mark.xdist_group("totals")
+
 SHIFT = dt.timedelta(weeks=465)
 FIRST = dt.date(2017, 1, 1) + SHIFT
 DAYS = 14

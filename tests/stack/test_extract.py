@@ -27,7 +27,7 @@ from lake.control import read_acts
 from lake.settings import Settings
 from lake.types import TableName
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("extract")]
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "token-of-this-test"
@@ -149,7 +149,7 @@ def test_a_run_killed_in_the_middle_is_finished_by_the_next(retail: Settings, en
     )
     catalog = open_catalog(retail)
     name = TableName(schema=retail.landing.raw_schema, name="products")
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + 120
     while not ((state := load_table(catalog, name)) and state.main) and time.monotonic() < ends:
         time.sleep(0.02)
     assert psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from lake.errors import ConflictError, RefusedError, TerminalError
+from lake.errors import ConfigurationError, ConflictError, RefusedError, TerminalError
 from lake.postgres import connect, is_ready
 from lake.settings import inherited_environment, load_settings
 from lake.stack import (
@@ -101,6 +101,16 @@ def test_the_wrong_credentials_open_nothing(stack):
     assert [a.ok for a in (s3, rest, sql, nobody)] == [False] * 4
     assert "credentials refused" in s3.detail
     assert "wrong" not in " ".join(a.detail for a in (s3, rest, sql))
+
+
+@pytest.mark.parametrize("wrong", [{"password": SecretStr("wrong")}, {"database": "nowhere"}])
+def test_a_postgresql_that_refuses_us_is_no_postgresql_that_is_down(stack, wrong):
+    """Waiting mends nothing: the error is one of configuration and names the settings."""
+    with (
+        pytest.raises(ConfigurationError, match=r"refuses user (?s:.*)LAKE_POSTGRES__"),
+        connect(stack.postgres.model_copy(update=wrong)),
+    ):
+        pass
 
 
 def test_buckets_exist_and_a_foreign_one_does_not(stack):

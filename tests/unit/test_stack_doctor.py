@@ -7,8 +7,9 @@ import socket
 import pytest
 
 from lake.errors import ConfigurationError
-from lake.settings import Project
+from lake.settings import CatalogSettings, Project
 from lake.stack import doctor, seaweed, tansu
+from lake.stack.endpoints import write_sections
 from lake.stack.ports import HOST
 from lake.stack.services import PORT_NAMES
 from lake.stack.state import StackState, make_folder, stack_file, write_state
@@ -109,3 +110,16 @@ def test_files_that_others_can_read_are_a_finding(project):
 
     assert not found.ok
     assert found.next_step == f"chmod 600 {stack_file(project)}"
+
+
+def test_settings_that_lead_past_the_embedded_stack_are_a_finding(project):
+    """`lake status` asks the embedded stack, so an override would go unseen."""
+    make_folder(project)
+    write_sections(project, {"catalog": CatalogSettings(uri="http://127.0.0.1:8181")})
+    assert findings(project)["addresses"].ok
+
+    (project.root / ".env").write_text("LAKE_CATALOG__URI=http://127.0.0.1:1\n")
+
+    found = findings(project)["addresses"]
+    assert not found.ok
+    assert "catalog.uri is http://127.0.0.1:1" in found.detail
