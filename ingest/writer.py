@@ -207,6 +207,8 @@ class Writer:
             pa.repeat(constants[name], count)
             if name in constants
             else coordinates.column(name).combine_chunks()
+            if name in coordinates.column_names
+            else pa.nulls(count, pa.string())  # op: records of topics are events
             for name in names
         ]
         return pa.StructArray.from_arrays(arrays, names=names)

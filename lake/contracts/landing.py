@@ -10,15 +10,19 @@ META = Field(
     type=Struct(
         fields=(
             Field(
-                name="source", type=Primitive.STRING, description="Topic, or source.resource of an extract."
+                name="source",
+                type=Primitive.STRING,
+                description="Topic, or source.resource of an extract, with :path for a file's row.",
             ),
             Field(
-                name="partition", type=Primitive.INT, description="Partition of the topic; 0 for extracts."
+                name="partition",
+                type=Primitive.INT,
+                description="Partition of the topic; version of a file; else 0.",
             ),
             Field(
                 name="offset",
                 type=Primitive.LONG,
-                description="Offset in the partition, or the running number in the extract.",
+                description="Offset in the partition, running number in the extract, or row of the file.",
             ),
             Field(name="key", type=Primitive.STRING, description="Key of the record as text."),
             Field(
@@ -34,6 +38,11 @@ META = Field(
                 name="idempotency_key",
                 type=Primitive.STRING,
                 description="Key sent by the producer so that repeats can be dropped.",
+            ),
+            Field(
+                name="op",
+                type=Primitive.STRING,
+                description="insert, update or delete in a changelog; null for plain records.",
             ),
         )
     ),
