@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 
@@ -24,6 +25,10 @@ DEFINITIONS = ("config.yaml", "models", "macros", "audits", "signals", "linter",
 FOLDER_PREFIX = "lakemesh-tests-"
 TEMPLATE = "lake_template"
 FOREIGN = ("LAKE_", "SQLMESH_", "AWS_")
+
+# How long an example takes says nothing on a machine that others use too.
+hypothesis.settings.register_profile("lakemesh", deadline=None)
+hypothesis.settings.load_profile("lakemesh")
 
 
 @pytest.fixture(scope="session", autouse=True)

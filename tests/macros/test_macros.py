@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hashlib
 import importlib.util
 from pathlib import Path
@@ -35,6 +36,8 @@ def load(name: str) -> ModuleType:
 
 surrogate_key = load("keys").surrogate_key
 utc_day = load("days").utc_day
+days_shared = load("days").days_shared
+ratio = load("rates").ratio
 money_sum = load("money").money_sum
 EVALUATOR = MacroEvaluator("duckdb")
 
@@ -147,3 +150,28 @@ def test_money_has_one_type_on_every_engine() -> None:
         == "DECIMAL(18,2)"
     )
     assert sum_of_sales.sql("trino") == "CAST(COALESCE(SUM(sales_value), 0) AS DECIMAL(18, 2))"
+
+
+def _date(day: dt.date) -> exp.Expression:
+    return exp.cast(exp.Literal.string(day.isoformat()), "date")
+
+
+@given(days=st.lists(st.dates(dt.date(2026, 1, 1), dt.date(2026, 2, 1)), min_size=4, max_size=4))
+def test_two_spans_share_the_days_that_lie_in_both(days: list[dt.date]) -> None:
+    """Counted one by one; spans that are empty or turned round share none."""
+    start, end, other_start, other_end = days
+    one_by_one = sum(
+        start <= day < end and other_start <= day < other_end
+        for day in (dt.date(2026, 1, 1) + dt.timedelta(days=number) for number in range(40))
+    )
+
+    assert one_by_one == run(f"SELECT {days_shared(EVALUATOR, *map(_date, days)).sql('duckdb')}")
+
+
+def test_a_ratio_is_missing_where_there_is_nothing_to_divide_by() -> None:
+    """No engine may fail or answer infinity."""
+    by_nothing = ratio(EVALUATOR, exp.Literal.number(3), exp.Literal.number(0))
+
+    assert run(f"SELECT {by_nothing.sql('duckdb')}") is None
+    assert run(f"SELECT {ratio(EVALUATOR, *map(exp.Literal.number, (3, 2))).sql('duckdb')}") == 1.5
+    assert by_nothing.sql("trino") == "CAST(3 AS DOUBLE) / CAST(NULLIF(0, 0) AS DOUBLE)"

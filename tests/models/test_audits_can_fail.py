@@ -33,12 +33,22 @@ PLAIN: dict[str, Any] = {
     "DATE": DAY,
     "TIMESTAMPTZ": NOON,
     "DECIMAL": Decimal("1.00"),
+    "DOUBLE": 1.0,
 }
 GOOD: dict[str, Row] = {
     "staging.stg_retail__product_versions": {"valid_to": NOON + dt.timedelta(days=1)},
     "staging.stg_retail__demographics": {"age_band": "65+"},
     "staging.stg_retail__campaign_descriptions": {"campaign_type": "Type A"},
     "analytics.household_value": {"tier": "gold"},
+    "analytics.campaign_lift": {"others": 0},
+    "analytics.basket_affinity": {
+        "category_a": "BREAD",
+        "category_b": "MILK",
+        "baskets_together": 20,
+        "baskets_with_a": 20,
+        "baskets_with_b": 30,
+        "all_baskets": 40,
+    },
     "activation.household_value_tiers": {"tier": "gold"},
 }
 # Rows that break each criterion of a `forall`, one per criterion and in its order.
@@ -48,6 +58,12 @@ AGAINST: dict[str, list[Row]] = {
     "analytics.household_value": [
         {"frequency": 0},
         {"first_purchase_date": DAY + dt.timedelta(days=1)},
+    ],
+    "analytics.basket_affinity": [
+        {"category_a": "MILK"},
+        {"baskets_together": 21},
+        {"all_baskets": 29},
+        {"lift": 0},
     ],
 }
 
@@ -170,6 +186,7 @@ def foreign_key_share(use: Use) -> Iterator[Case]:
 def reconciles_with(use: Use) -> Iterator[Case]:
     row = use.good()
     same: Row = {"household_id": 1, "sold_date": DAY, "activity_date": DAY, "sales_value": Decimal("1.00")}
+    same["coupon_upc"] = 1
     open_day: Row = {"activity_date": DAY + dt.timedelta(days=1), "sales_value": Decimal(0)}
     yield Case(says="both sides equal", rows=[row], other=[same, *_beyond(use, open_day)], fails=False)
     yield Case(says="a row too few", rows=[row], other=[same, same, *_beyond(use, open_day)])

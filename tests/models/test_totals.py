@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import datetime as dt
 import functools
 import importlib.util
+import itertools
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +54,9 @@ TABLES = {
     "analytics.sales_by_store_day": "store_id, sold_date",
     "analytics.sales_by_category_day": "department, product_category, sold_date",
     "analytics.household_value": "household_id",
+    "analytics.campaign_lift": "campaign_id",
+    "analytics.coupon_roi": "campaign_id, coupon_upc",
+    "analytics.basket_affinity": "category_a, category_b",
     "activation.household_value_tiers": "external_id",
 }
 
@@ -113,6 +118,38 @@ def test_household_value_stops_at_the_newest_full_day(at_once: Context) -> None:
     )
     assert [(len(households),)] == query(
         at_once, "SELECT count(*) FROM lake.activation.household_value_tiers"
+    )
+
+
+def test_affinity_counts_baskets_as_counting_them_one_by_one_does(at_once: Context) -> None:
+    """Pairs, their baskets and the baskets of each category, from sets in Python."""
+    names = dict(
+        query(
+            at_once,
+            f"""SELECT product_id, product_category FROM '{source("products")}'
+            WHERE product_category IS NOT NULL""",
+        )
+    )
+    baskets: dict[int, set[str]] = {}
+    for line in source_lines():
+        if line["product_id"] in names:
+            baskets.setdefault(line["basket_id"], set()).add(names[line["product_id"]])
+    alone = collections.Counter(name for content in baskets.values() for name in content)
+    pairs = collections.Counter(
+        pair for content in baskets.values() for pair in itertools.combinations(sorted(content), 2)
+    )
+    expected = [
+        (a, b, together, alone[a], alone[b], len(baskets), together / len(baskets))
+        for (a, b), together in sorted(pairs.items())
+        if together >= 20
+    ]
+
+    assert expected
+    assert expected == query(
+        at_once,
+        """SELECT category_a, category_b, baskets_together, baskets_with_a, baskets_with_b, all_baskets,
+          support
+        FROM lake.analytics.basket_affinity ORDER BY category_a, category_b""",
     )
 
 

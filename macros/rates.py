@@ -1,0 +1,22 @@
+"""Rates that are the same number on every engine."""
+
+from __future__ import annotations
+
+import typing as t
+
+from sqlglot import exp
+from sqlmesh import macro
+
+if t.TYPE_CHECKING:
+    from sqlmesh.core.macros import MacroEvaluator
+
+
+@macro()
+def ratio(_evaluator: MacroEvaluator, amount: exp.Expression, divisor: exp.Expression) -> exp.Expression:
+    """Divide two exact numbers to a DOUBLE; NULL where the divisor is 0.
+
+    One division of two doubles is rounded alike everywhere (IEEE 754). Decimals are not: engines
+    disagree on the digits of their quotient.
+    """
+    part = exp.Nullif(this=divisor.copy(), expression=exp.Literal.number(0))
+    return exp.Div(this=exp.cast(amount.copy(), "double"), expression=exp.cast(part, "double"))
