@@ -116,4 +116,5 @@ def _bad_record(chunk: Chunk, place: int, failures: tuple[Failure, ...]) -> BadR
         value=chunk.values[place],
         produced_at=None if produced is None else _EPOCH + timedelta(milliseconds=produced),
         failures=failures,
+        idempotency_key=chunk.idempotency[place] if chunk.idempotency else None,
     )

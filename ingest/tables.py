@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.quarantine import quarantine_spec, refresh_view
+from ingest.quarantine import RESERVED, quarantine_spec, refresh_view
 from lake.catalog import (
     LakeCatalog,
     PartitionField,
@@ -12,6 +12,7 @@ from lake.catalog import (
     load_table,
 )
 from lake.contracts import Contract, raw_fields
+from lake.errors import ConfigurationError
 from lake.settings import LandingSettings
 from lake.types import TableName
 
@@ -21,6 +22,11 @@ def raw_name(settings: LandingSettings, contract: Contract) -> TableName:
 
 
 def quarantine_name(settings: LandingSettings, contract: Contract) -> TableName:
+    if contract.stream in RESERVED:
+        raise ConfigurationError(
+            f"{contract.file}: {settings.quarantine_schema}.{contract.stream} is not free for a stream",
+            hint="give the stream another id",
+        )
     return TableName(schema=settings.quarantine_schema, name=contract.stream)
 
 

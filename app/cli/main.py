@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from app.cli import console, contract, demo, extract, ingest, services, sql, sync
+from app.cli import console, contract, demo, extract, ingest, quarantine, services, sql, sync
 from app.cli.frame import err
 from lake.errors import LakeError
 from lake.log import configure
@@ -22,6 +22,7 @@ cli = typer.Typer(
 services.register(cli)
 cli.add_typer(ingest.cli, name="ingest")
 cli.add_typer(extract.cli, name="extract")
+cli.add_typer(quarantine.cli, name="quarantine")
 cli.add_typer(contract.cli, name="contract")
 cli.add_typer(sync.cli, name="sync")
 cli.add_typer(demo.cli, name="demo")

@@ -1,4 +1,4 @@
-"""The quarantine of a stream: its table, its rows, the view over all of them, and what in it is final."""
+"""The quarantine of a stream: its table, its rows, and what in it is final."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from datetime import datetime
 import pyarrow as pa
 
 from ingest.codec import Failure
-from lake.catalog import LakeCatalog, TableSpec, TableState, arrow_schema, list_tables
+from lake.catalog import TableSpec, TableState, arrow_schema
 from lake.catalog.scan import read_rows
-from lake.catalog.views import ViewSpec, put_view
-from lake.types import Field, ListOf, Offset, Partition, Primitive, Struct, TableName, quote_identifier
+from lake.types import Field, ListOf, Offset, Partition, Primitive, Struct, TableName
 
-VIEW = "records"
+VIEW = "records"  # over all quarantines
+RESOLUTIONS = "resolutions"  # what became of records
+RESERVED = frozenset({VIEW, RESOLUTIONS})
 
 FIELDS: tuple[Field, ...] = (
     Field(name="source", type=Primitive.STRING, description="Topic, or source.resource of an extract."),
@@ -41,6 +42,11 @@ FIELDS: tuple[Field, ...] = (
         description="Every rule that the record breaks.",
     ),
     Field(name="reason", type=Primitive.STRING, description="The first of the rules."),
+    Field(
+        name="idempotency_key",
+        type=Primitive.STRING,
+        description="Key sent by the producer so that repeats can be dropped.",
+    ),
 )
 SCHEMA: pa.Schema = arrow_schema(FIELDS)
 
@@ -55,6 +61,7 @@ class BadRecord:
     value: bytes | None
     produced_at: datetime | None
     failures: tuple[Failure, ...]
+    idempotency_key: str | None = None
 
 
 def quarantine_spec(name: TableName, stream: str) -> TableSpec:
@@ -79,6 +86,7 @@ def to_rows(
                 "contract_version": contract_version,
                 "rules": [{"rule": f.rule, "path": f.path, "message": f.message} for f in record.failures],
                 "reason": record.failures[0].rule,
+                "idempotency_key": record.idempotency_key,
             }
             for record in records
         ],
@@ -97,25 +105,3 @@ def final_offsets(
         between={"offset": (low, high)},
     )
     return frozenset(found.column("offset").to_pylist())
-
-
-def refresh_view(catalog: LakeCatalog, schema: str) -> None:
-    """Make `<schema>.records` show the quarantine of every stream; idempotent."""
-    name = TableName(schema=schema, name=VIEW)
-    tables = [table for table in list_tables(catalog, schema) if table != name]
-    columns = [f.name for f in FIELDS]
-    listed = ", ".join(quote_identifier(c) for c in columns)
-    query = "\nUNION ALL\n".join(
-        f"SELECT '{table.name}' AS stream, {listed} "  # noqa: S608  names are of a-z, 0-9 and _
-        f"FROM {table.quoted}"
-        for table in tables
-    )
-    put_view(
-        catalog,
-        ViewSpec(
-            name=name,
-            sql={"duckdb": query, "trino": query},
-            columns=pa.schema([pa.field("stream", pa.string()), *SCHEMA]),
-            description="All records that break their contract.",
-        ),
-    )

@@ -1,0 +1,135 @@
+"""Quarantine as an operator sees it: by cause, masked, with what became of each record."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.landing import run_streams
+from ingest.quarantine.cause import Cause
+from ingest.quarantine.discard import discard
+from ingest.quarantine.reading import open_quarantines
+from lake.clock import SystemClock
+from lake.control import read_acts
+from lake.mesh.session import open_session
+from lake.settings import Settings
+from tests.fakes.topic_world import TopicWorld
+
+pytestmark = pytest.mark.stack
+
+LAKE = str(Path(sys.executable).parent / "lake")
+
+
+@pytest.fixture
+def world(lake_settings: Settings) -> TopicWorld:
+    """Land a topic of which every seventh record is poison."""
+    made = TopicWorld(lake_settings, poison_every=7)
+    made.produce(140)
+    run_streams(lake_settings, [made.contract])
+    return made
+
+
+def by_cause(rows: list[dict[str, Any]]) -> Counter[str]:
+    """Count the records of each cause by hand."""
+    return Counter(
+        cause
+        for row in rows
+        for cause in {str(Cause(stream="transactions", rule=r["rule"], path=r["path"])) for r in row["rules"]}
+    )
+
+
+def test_causes_count_the_records_that_break_each_rule(world: TopicWorld) -> None:
+    """Against the rows of the table, counted by hand; open at first, all of one contract version."""
+    rows = world.quarantined()
+    with open_quarantines(world.settings) as reader:
+        found = reader.causes("transactions")
+    assert {str(c.cause): c.records for c in found} == by_cause(rows)
+    assert all(c.open == c.records and c.versions == ("1.0.0",) for c in found)
+    alone = {str(c.cause): c.alone for c in found}
+    assert alone["transactions/json"] == by_cause(rows)["transactions/json"]
+    assert alone["transactions/type/household_id"] == 0  # other columns are missing there too
+    places = {(row["partition"], row["offset"]) for row in rows}
+    assert {(c.example.partition, c.example.offset) for c in found} <= places
+
+
+def test_discarded_records_are_open_no_more_and_stay_readable(world: TopicWorld) -> None:
+    """Counts move from open to discarded, the view tells why, a second discard finds none."""
+    cause = Cause.parse("transactions/json")
+    with open_quarantines(world.settings) as reader:
+        count = next(c.open for c in reader.causes("transactions") if c.cause == cause)
+        done = discard(reader, cause, reason="tests of the till", actor="ada", clock=SystemClock())
+        assert done == count > 0
+        assert discard(reader, cause, reason="again", actor="ada", clock=SystemClock()) == 0
+        after = {c.cause: c for c in reader.causes("transactions")}
+    assert (after[cause].open, after[cause].discarded, after[cause].records) == (0, count, count)
+    assert all(c.discarded == 0 for other, c in after.items() if other != cause)
+    schema = world.settings.landing.quarantine_schema
+    with open_session(world.settings) as session:
+        states = session.query(
+            f"SELECT state, resolution_reason, count(*) AS n FROM {schema}.records GROUP BY ALL"
+        ).to_pylist()
+    assert {(s["state"], s["resolution_reason"]): s["n"] for s in states} == {
+        ("discarded", "tests of the till"): count,
+        ("open", None): len(world.quarantined()) - count,
+    }
+
+
+def lake(settings: Settings, environment: dict[str, str], *arguments: str) -> Any:
+    return subprocess.run(
+        [LAKE, "quarantine", *arguments],
+        cwd=settings.project_root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_commands_list_show_and_discard(world: TopicWorld, lake_environment: dict[str, str]) -> None:
+    """What an operator types, one after the other; personal data only with a reason, which is kept."""
+    settings = world.settings
+    listed = lake(settings, lake_environment, "list", "--json")
+    assert listed.returncode == 0, listed.stderr
+    causes = {c["cause"]: c for c in json.loads(listed.stdout)}
+    assert causes["transactions/type/household_id"]["open"] > 0
+
+    shown = lake(settings, lake_environment, "show", "transactions/type/household_id", "--limit", "1")
+    assert "***" in shown.stdout
+    assert "3.7" not in shown.stdout
+    refused = lake(settings, lake_environment, "show", "transactions/type/household_id", "--unmasked")
+    assert refused.returncode == 2
+    bare = lake(
+        settings,
+        lake_environment,
+        "show",
+        "transactions/type/household_id",
+        "--unmasked",
+        "--reason",
+        "ticket 7",
+        "--json",
+    )
+    assert json.loads(bare.stdout)[0]["value"] == '{"household_id":3.7}'
+
+    silent = lake(settings, lake_environment, "discard", "--cause", "transactions/empty")
+    assert silent.returncode == 2
+    done = lake(
+        settings, lake_environment, "discard", "--cause", "transactions/empty", "--reason", "tombstones"
+    )
+    assert done.returncode == 0, done.stderr
+    left = lake(settings, lake_environment, "list", "transactions", "--json")
+    assert "transactions/empty" not in {c["cause"] for c in json.loads(left.stdout)}
+    everything = lake(settings, lake_environment, "list", "transactions", "--all", "--json")
+    assert "transactions/empty" in {c["cause"] for c in json.loads(everything.stdout)}
+    acts = {(act.act, act.reason) for act in read_acts(settings.postgres)}
+    assert {("quarantine.show", "ticket 7"), ("quarantine.discard", "tombstones")} <= acts
+
+    unknown = lake(settings, lake_environment, "list", "nothing")
+    assert unknown.returncode == 2
+    assert "transactions" in unknown.stderr

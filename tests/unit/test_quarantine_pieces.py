@@ -1,0 +1,171 @@
+"""Causes, pending replays and masks: the parts of quarantine that touch no service."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.quarantine.cause import Cause
+from ingest.quarantine.mask import MASK, shown
+from ingest.quarantine.pending import (
+    COORDINATES,
+    PREFIX,
+    TOTAL,
+    Replays,
+    read_pending,
+    read_replays,
+    replay_id,
+    to_properties,
+)
+from ingest.quarantine.reading import Coordinate, Rejected
+from ingest.tables import quarantine_name
+from lake.catalog import NewSnapshot
+from lake.errors import BadInputError, ConfigurationError, HistoryError
+from lake.settings import LandingSettings
+from lake.types import Offset, Partition, SnapshotId
+from tests.fakes.topic_world import transactions
+from tests.unit.test_landing_plan import chain, table
+
+COORDINATE = st.tuples(st.sampled_from(["a", "b.c"]), st.integers(0, 3), st.integers(0, 2**40))
+
+
+def coordinates(found: set[tuple[str, int, int]]) -> pa.Table:
+    return pa.Table.from_pylist(
+        [dict(zip(("source", "partition", "offset"), c, strict=True)) for c in found], schema=COORDINATES
+    )
+
+
+def as_set(found: pa.Table) -> set[tuple[Any, ...]]:
+    return {tuple(row.values()) for row in found.to_pylist()}
+
+
+@pytest.mark.parametrize("text", ["sales/minimum/quantity", "sales/json", "sales/type/items[].price"])
+def test_a_cause_is_read_as_it_is_written(text: str) -> None:
+    """What the list shows is what the other commands take."""
+    assert str(Cause.parse(text)) == text
+
+
+def test_places_in_an_array_are_one_cause() -> None:
+    """Otherwise an array of a thousand items would have a thousand causes."""
+    assert Cause.parse("sales/type/items[17].price") == Cause.parse("sales/type/items[].price")
+
+
+@pytest.mark.parametrize("text", ["sales", "", "/json", "sales/"])
+def test_half_a_cause_is_refused_with_the_command_that_shows_them(text: str) -> None:
+    """No guess which records are meant."""
+    with pytest.raises(BadInputError, match="is no cause") as caught:
+        Cause.parse(text)
+    assert "lake quarantine list" in caught.value.hint
+
+
+@settings(deadline=None)
+@given(st.sets(COORDINATE, max_size=30))
+def test_a_pending_replay_names_exactly_its_records(found: set[tuple[str, int, int]]) -> None:
+    """A round trip through the property of the commit."""
+    replay = replay_id("uuid", coordinates(found))
+    snapshot = NewSnapshot(id=SnapshotId(7), sequence=3)
+    written = to_properties(replay, coordinates(found), Replays(rows=2), snapshot)
+    state = table(properties={**written, "owner": "me"}, ancestry=chain(7, 6))
+    assert {key: as_set(value) for key, value in read_pending(state).items()} == {replay: found}
+    assert json.loads(written[TOTAL]) == {"rows": 2 + len(found), "snapshot": 7, "sequence": 3}
+
+
+@settings(deadline=None)
+@given(st.sets(COORDINATE, min_size=1, max_size=10), st.sets(COORDINATE, min_size=1, max_size=10))
+def test_a_replay_has_the_name_of_its_records(
+    one: set[tuple[str, int, int]], other: set[tuple[str, int, int]]
+) -> None:
+    """The same records have the same id in any order, other records or another table have another."""
+    name = replay_id("uuid", coordinates(one))
+    assert name == replay_id("uuid", coordinates(one).take(list(reversed(range(len(one))))))
+    assert (name == replay_id("uuid", coordinates(other))) == (one == other)
+    assert name != replay_id("other", coordinates(one))
+
+
+def test_a_property_of_ten_thousand_scattered_records_stays_small() -> None:
+    """It is part of every metadata file until the replay is recorded."""
+    many = coordinates({("transactions", n % 3, 97 * n) for n in range(10_000)})
+    snapshot = NewSnapshot(id=SnapshotId(1), sequence=1)
+    (text, _) = to_properties("x", many, Replays(), snapshot).values()
+    assert len(text) < 40_000
+
+
+@pytest.mark.parametrize("text", ["", "no base64!", "eJyrrgUAAXUA+Q=="[:-4]])
+def test_a_damaged_property_stops_everything(text: str) -> None:
+    """Guessing what was replayed would double or lose records."""
+    with pytest.raises(HistoryError, match="damaged"):
+        read_pending(table(properties={f"{PREFIX}x": text}))
+
+
+def test_a_table_that_was_rolled_back_behind_a_replay_is_found_out() -> None:
+    """Properties survive a rollback: they would say that rows are there which are gone."""
+    total = json.dumps({"rows": 4, "snapshot": 3, "sequence": 3})
+    assert read_replays(table(properties={TOTAL: total}, ancestry=chain(5, 3))).rows == 4
+    assert read_replays(table(properties={TOTAL: total}, ancestry=chain(9, 8), truncated=True)).rows == 4
+    with pytest.raises(HistoryError, match="rolled back"):
+        read_replays(table(properties={TOTAL: total}, ancestry=chain(2, 1)))
+
+
+def rejected(value: bytes | None, *, key: bytes | None = b"17", path: str = "household_id") -> Rejected:
+    return Rejected(
+        coordinate=Coordinate(source="transactions", partition=Partition(0), offset=Offset(3)),
+        key=key,
+        value=value,
+        produced_at=None,
+        first_seen=datetime(2025, 1, 1, tzinfo=UTC),
+        contract_version="1.0.0",
+        rules=(("type", path, "12345.5 is not an integer"),),
+        state="open",
+    )
+
+
+def test_personal_data_is_masked_and_the_rest_is_shown() -> None:
+    """By the contract's tags; the household is personal, the quantity is not."""
+    value = b'{"household_id": 12345.5, "quantity": 3, "unknown": {"name": "Ada"}}'
+    found = shown(rejected(value), transactions(), unmasked=False)
+    assert json.loads(found["value"]) == {"household_id": MASK, "quantity": 3, "unknown": MASK}
+    assert found["key"] == MASK
+    assert found["rules"][0]["message"] == MASK
+    assert (
+        shown(rejected(value, path="quantity"), transactions(), unmasked=False)["rules"][0]["message"] != MASK
+    )
+
+
+@pytest.mark.parametrize("value", [b"\xff 12345", b"12345", b"not 12345 json", b'["12345"]'])
+def test_what_cannot_be_read_is_masked_whole(value: bytes) -> None:
+    """Nobody can tell what in it is personal."""
+    assert "12345" not in str(shown(rejected(value, path=""), transactions(), unmasked=False)["value"])
+
+
+def test_without_a_contract_everything_is_masked() -> None:
+    """The contract may be gone while the records are still there."""
+    found = shown(rejected(b'{"a": 12345.5}'), None, unmasked=False)
+    assert "12345" not in str(found)
+
+
+def test_nested_personal_data_is_masked_too() -> None:
+    """A tag on a member of a struct reaches into arrays."""
+    contract = replace(transactions(), pii=frozenset({"quantity.name"}))
+    value = b'{"quantity": [{"name": "Ada", "n": 1}], "store_id": 5}'
+    found = json.loads(shown(rejected(value), contract, unmasked=False)["value"])
+    assert found == {"quantity": [{"name": MASK, "n": 1}], "store_id": 5}
+
+
+def test_unmasked_shows_every_byte() -> None:
+    """Also those that are no text."""
+    assert shown(rejected(b"\xff1"), transactions(), unmasked=True)["value"] == "\\xff1"
+    assert shown(rejected(None), transactions(), unmasked=True)["value"] is None
+
+
+@pytest.mark.parametrize("name", ["records", "resolutions"])
+def test_a_stream_cannot_take_the_name_of_what_quarantine_keeps_itself(name: str) -> None:
+    """Its quarantine would be the view or the table of resolutions."""
+    with pytest.raises(ConfigurationError, match=name):
+        quarantine_name(LandingSettings(), replace(transactions(), stream=name))
