@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from ingest.quarantine import RESERVED, quarantine_spec, refresh_view
 from lake.catalog import (
     LakeCatalog,
@@ -11,7 +14,7 @@ from lake.catalog import (
     ensure_table,
     load_table,
 )
-from lake.contracts import Contract, raw_fields
+from lake.contracts import Contract, Routing, fence_properties, raw_fields, route_topic, table_routing
 from lake.errors import ConfigurationError
 from lake.settings import LandingSettings
 from lake.types import TableName
@@ -30,28 +33,49 @@ def quarantine_name(settings: LandingSettings, contract: Contract) -> TableName:
     return TableName(schema=settings.quarantine_schema, name=contract.stream)
 
 
-def raw_spec(settings: LandingSettings, contract: Contract) -> TableSpec:
-    """Return what the table of a stream should be: the contract's columns and `meta`."""
+def raw_spec(settings: LandingSettings, contract: Contract, routing: Routing | None = None) -> TableSpec:
+    """Return what the table of a stream should be: the contract's columns and `meta`, held to it."""
     return TableSpec(
         name=raw_name(settings, contract),
         fields=raw_fields(contract),
-        partition=tuple(
-            PartitionField(column=cut.column, transform=cut.transform.value) for cut in contract.partition
-        ),
+        partition=tuple(PartitionField(column=cut.column, transform=cut.text) for cut in contract.partition),
         description=contract.description,
+        properties=fence_properties(contract, routing),
     )
 
 
-def open_raw(catalog: LakeCatalog, settings: LandingSettings, contract: Contract) -> TableState:
+def find_routing(
+    catalog: LakeCatalog, settings: LandingSettings, contract: Contract, contracts: Sequence[Contract]
+) -> Routing:
+    """Return the routing that the landing of a topic's stream goes by; `contracts` are the project's.
+
+    Raises RefusedError when the stream would join a topic that others land already without a deploy.
+    """
+    wanted = route_topic(contracts, contract.topic)
+    properties = {}
+    for other in contracts:
+        if other.topic == contract.topic:
+            state = load_table(catalog, raw_name(settings, other))
+            properties[other.stream] = None if state is None else state.properties
+    own = properties.pop(contract.stream, None)
+    return table_routing(contract.stream, own, properties, wanted)
+
+
+def open_raw(
+    catalog: LakeCatalog, settings: LandingSettings, contract: Contract, routing: Routing | None = None
+) -> TableState:
     """Return the stream's table, created when it is missing."""
-    return ensure_table(catalog, raw_spec(settings, contract))
+    return ensure_table(catalog, raw_spec(settings, contract, routing))
 
 
-def open_quarantine(catalog: LakeCatalog, settings: LandingSettings, contract: Contract) -> TableState:
+def open_quarantine(
+    catalog: LakeCatalog, settings: LandingSettings, contract: Contract, routing: Routing | None = None
+) -> TableState:
     """Return the stream's quarantine, created when it is missing; then the view shows it too."""
     name = quarantine_name(settings, contract)
     present = load_table(catalog, name)
-    state = ensure_table(catalog, quarantine_spec(name, contract.stream))
+    spec = quarantine_spec(name, contract.stream)
+    state = ensure_table(catalog, replace(spec, properties=fence_properties(contract, routing)))
     if present is None:
         refresh_view(catalog, settings.quarantine_schema)
     return state

@@ -111,3 +111,4 @@ class Field:
     type: FieldType
     required: bool = False
     description: str = ""
+    number: int = 0  # in Protobuf; 0: its place among its siblings, from 1

@@ -44,7 +44,7 @@ _PROPERTIES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionField:
-    """One cut of a table: an Iceberg transform (`month`, `day`, `identity`…) of a column."""
+    """One cut of a table: an Iceberg transform (`month`, `bucket[16]`, `identity`…) of a column."""
 
     column: str
     transform: str
@@ -251,11 +251,19 @@ def _partition_spec(schema: Schema, cuts: tuple[PartitionField, ...]) -> Partiti
                 source_id=schema.find_field(cut.column).field_id,
                 field_id=1000 + number,
                 transform=parse_transform(cut.transform),
-                name=cut.column if cut.transform == "identity" else f"{cut.column}_{cut.transform}",
+                name=_cut_name(cut),
             )
             for number, cut in enumerate(cuts)
         )
     )
+
+
+def _cut_name(cut: PartitionField) -> str:
+    """Name a cut as Iceberg's engines do: `day_bucket`, `code_trunc`, `sold_at_month`."""
+    transform = cut.transform.split("[", maxsplit=1)[0]
+    if transform == "identity":
+        return cut.column
+    return f"{cut.column}_{'trunc' if transform == 'truncate' else transform}"
 
 
 def _comment(spec: TableSpec) -> dict[str, str]:

@@ -6,15 +6,15 @@ depends on nothing but the contracts, so `lake contract check` can compare it wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lake.contracts.contract import Contract
-from lake.contracts.landing import raw_fields
-from lake.types import CATALOG, Decimal, FieldType, ListOf, MapOf, Primitive, Struct, quote_identifier
+from lake.contracts.landing import latest_fields, raw_fields
+from lake.types import CATALOG, Decimal, Field, FieldType, ListOf, MapOf, Primitive, Struct, quote_identifier
 
 FILE = "raw.yaml"
 _HEADER = "# Generated from ingest/contracts/*.yaml by `lake contract external --write`: edit those.\n"
@@ -33,7 +33,7 @@ _DUCKDB = {
 
 def external_models(contracts: Iterable[Contract], *, schema: str = "raw") -> str:
     """Return the YAML of all external models, by stream; the same contracts give the same bytes."""
-    models = [_model(contract, schema) for contract in sorted(contracts, key=lambda c: c.stream)]
+    models = [m for c in sorted(contracts, key=lambda c: c.stream) for m in _models(c, schema)]
     return _HEADER + yaml.safe_dump(models, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -69,12 +69,19 @@ def duckdb_type(kind: FieldType) -> str:
             return f"MAP({duckdb_type(kind.key)}, {duckdb_type(kind.value)})"
 
 
-def _model(contract: Contract, schema: str) -> dict[str, Any]:
-    columns = raw_fields(contract)
+def _models(contract: Contract, schema: str) -> Iterator[dict[str, Any]]:
+    yield _model(contract, f"{schema}.{contract.stream}", contract.description, raw_fields(contract))
+    if contract.is_changelog:
+        about = f"The newest row of each key: {contract.description}"
+        yield _model(contract, f"{schema}.{contract.stream}_latest", about, latest_fields(contract))
+
+
+def _model(contract: Contract, name: str, description: str, columns: Iterable[Field]) -> dict[str, Any]:
+    columns = tuple(columns)
     return {
-        "name": f"{CATALOG}.{schema}.{contract.stream}",
+        "name": f"{CATALOG}.{name}",
         "owner": contract.owner,
-        "description": contract.description,
+        "description": description,
         "columns": {column.name: duckdb_type(column.type) for column in columns},
         "column_descriptions": {c.name: c.description for c in columns if c.description},
     }

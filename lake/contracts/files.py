@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lake.contracts.contract import Contract
 from lake.contracts.document import ContractError
+from lake.contracts.families import find_clashes
 from lake.contracts.parse import parse_contract
 from lake.errors import ConfigurationError
 
@@ -13,9 +14,10 @@ CHECK = "lake contract check"
 
 
 def load_contracts(folder: Path) -> tuple[Contract, ...]:
-    """Return all contracts of `folder`, sorted by stream.
+    """Return all contracts of `folder`, sorted by stream; each major version is a stream of its own.
 
-    Raises ConfigurationError that lists every wrong file with line and key.
+    The newest version of `orders` is kept in `orders.yaml`, the older ones in `orders.v1.yaml` and so on.
+    Raises ConfigurationError that lists every wrong file with line and key, and what does not fit together.
     """
     if not folder.is_dir():
         raise ConfigurationError(f"there is no folder {folder}", hint="cd into a lakemesh project")
@@ -30,6 +32,7 @@ def load_contracts(folder: Path) -> tuple[Contract, ...]:
         other = contracts.setdefault(contract.stream, contract)
         if other is not contract:
             problems.append(f"{path}: stream {contract.stream} is described by {other.file} already")
+    problems += find_clashes(tuple(contracts.values()))
     if problems:
         raise ConfigurationError("\n".join(problems), hint=f"mend the file, then {CHECK}")
     return tuple(contracts[stream] for stream in sorted(contracts))

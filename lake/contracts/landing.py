@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lake.contracts.contract import Contract
+from dataclasses import replace
+
+from lake.contracts.contract import Contract, Mode
 from lake.types import Field, Primitive, Struct
 
 META = Field(
@@ -51,6 +53,32 @@ META = Field(
 )
 
 
+def change_field(contract: Contract) -> Field:
+    """Return the column that tells, in mode CDC, more of a change than `meta.op`."""
+    before = Field(
+        name="before",
+        type=Struct(fields=tuple(replace(f, required=False) for f in contract.fields)),
+        description="The row before the change, where the source sends it.",
+    )
+    changed_at = Field(
+        name="changed_at", type=Primitive.TIMESTAMPTZ, description="When the source's database changed it."
+    )
+    return Field(
+        name="change", type=Struct(fields=(changed_at, before)), description="What was changed when."
+    )
+
+
 def raw_fields(contract: Contract) -> tuple[Field, ...]:
-    """Return the columns of `raw.<stream>`: the contract's, then `meta`."""
+    """Return the columns of `raw.<stream>`: the contract's, `change` of mode CDC, then `meta`.
+
+    A deletion has no values but its key's, so nothing else of a changelog is required in the table.
+    """
+    if not contract.is_changelog:
+        return (*contract.fields, META)
+    kept = tuple(f if f.name in contract.primary_key else replace(f, required=False) for f in contract.fields)
+    return (*kept, change_field(contract), META) if contract.mode is Mode.CDC else (*kept, META)
+
+
+def latest_fields(contract: Contract) -> tuple[Field, ...]:
+    """Return the columns of the view `raw.<stream>_latest` of a changelog: no deletion is in it."""
     return (*contract.fields, META)

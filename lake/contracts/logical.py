@@ -11,9 +11,13 @@ from typing import Any
 from open_data_contract_standard.model import SchemaProperty
 
 from lake.contracts.contract import Rule, RuleArgument, RuleKind
+from lake.contracts.custom import read_custom
 from lake.contracts.document import ContractError, Key
 from lake.types import Decimal, Field, FieldType, ListOf, MapOf, Primitive, Struct
 
+COLUMN_PROPERTIES = frozenset({"partitionTransform", "migration", "fieldNumber"})
+_MEMBER_PROPERTIES = frozenset({"fieldNumber"})
+_COLUMN_DEPTH = 4  # schema, 0, properties, its place
 _NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _DECIMAL = re.compile(r"decimal\((?P<precision>\d+),\s*(?P<scale>\d+)\)\Z")
 _SIZED = {
@@ -41,11 +45,14 @@ def to_field(prop: SchemaProperty, at: Key) -> Field:
     if not _NAME.match(name):
         message = f"{name!r} is no column name: use a-z, 0-9 and _, not starting with a digit"
         raise ContractError((*at, "name"), message)
+    known = COLUMN_PROPERTIES if len(at) == _COLUMN_DEPTH else _MEMBER_PROPERTIES
+    custom = read_custom(prop.customProperties, known, at)
     return Field(
         name=name,
         type=_type(prop, at),
         required=bool(prop.required),
         description=" ".join((prop.description or "").split()),
+        number=custom.count("fieldNumber", 0, most=2**29 - 1),
     )
 
 
@@ -91,8 +98,8 @@ def _nested(prop: SchemaProperty, at: Key) -> FieldType:
     if prop.logicalType == "object":
         if not prop.properties:
             raise ContractError(at, f"object {prop.name} has no properties")
-        members = (to_field(p, (*at, "properties", i)) for i, p in enumerate(prop.properties))
-        return Struct(fields=tuple(members))
+        members = tuple(to_field(p, (*at, "properties", i)) for i, p in enumerate(prop.properties))
+        return Struct(fields=members)
     if prop.logicalType == "array":
         if prop.items is None:
             raise ContractError(at, f"array {prop.name} has no items")

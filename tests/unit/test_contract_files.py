@@ -136,7 +136,7 @@ def test_rules_keep_path_bound_and_mask():
         ("minimum: 0.01", "multipleOf: 3", 21, "multipleOf", "not checked on number"),
         ("^O[0-9]+$", "^O[0-9+$", 19, "pattern", "regular expression"),
         ("^O[0-9]+$", "^(?=O)x", 19, "pattern", "RE2"),
-        ("value: placed_at", "value: placed", 14, "schema.0.customProperties", "no property of type date or timestamp"),  # noqa: E501
+        ("value: placed_at", "value: placed", 15, "schema.0.customProperties", "no property of type date or timestamp"),  # noqa: E501
         ("property: eventTime", "property: evenTime", 15, "customProperties", "is unknown here"),
         ("name: note", "name: id", 34, "name", "stands twice"),
         ("name: note", "name: meta", 34, "name", "landing adds"),
@@ -181,7 +181,7 @@ def test_all_wrong_files_are_listed_together(tmp_path: Path):
     with pytest.raises(ConfigurationError) as caught:
         load_contracts(tmp_path)
 
-    assert "b.yaml: stream orders is described by" in caught.value.message
+    assert "b.yaml: stream orders_v2 is described by" in caught.value.message
     assert "c.yaml:1: kind" in caught.value.message
     assert "lake contract check" in caught.value.hint
 

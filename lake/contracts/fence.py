@@ -1,0 +1,151 @@
+"""The fence between versions of a contract: a table says under which one it may be written.
+
+Two writers that judge by different contracts could put one offset into the table and into quarantine.
+So the table of a stream and its quarantine both carry, as properties, the contract and the routing of
+the topic that are deployed. They change only in commits of `lake contract deploy`, each of which adds a
+snapshot: a writer that staged before it loses its commit, looks at the properties and stops.
+
+1. Whoever opens a stream takes its routing from `table_routing`, and sets `fence_properties` in the
+   specifications of tables that it creates.
+2. A writer calls `check_fence` on both tables: when it opens them and after each conflict, before it
+   commits on top of the state that it sees. UNCLAIMED (a table from before there was a fence): it adds
+   `fence_properties` to the properties of that commit.
+3. ContractMovedError: nothing may be written. `error.deploying` means that a deploy is under way: look
+   again after a moment. Else begin again with the contract that the table names: the one in the project
+   if its digest is that, else the deployed document (`lake.control.read_document`), else stop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from enum import Enum
+from typing import Any
+
+from lake.contracts.contract import Contract
+from lake.contracts.routing import Routing, from_text, to_text
+from lake.errors import ConflictError, RefusedError
+
+CONTRACT = "ingest.contract"  # "<version> <digest>"
+ROUTING = "ingest.routing"  # of topics that several streams share
+DEPLOYING = "ingest.deploying"  # "<version> <digest>" of a deploy under way
+
+_JUDGED = (
+    "stream",
+    "version",
+    "kind",
+    "fields",
+    "primary_key",
+    "rules",
+    "mode",
+    "format",
+    "framing",
+    "route",
+    "topic",
+    "key",
+    "subject",
+    "source",
+    "resource",
+    "event_time",
+    "partition",
+)
+
+
+class Fence(Enum):
+    """What a table says to a writer."""
+
+    OWN = "own"  # it is held to the writer's contract
+    UNCLAIMED = "unclaimed"  # it is from before there was a fence
+
+
+class ContractMovedError(ConflictError):
+    """A table is held to another contract than the writer's; `deploying`: it will be in a moment."""
+
+    def __init__(self, table: str, own: str, found: str, *, deploying: bool) -> None:
+        state = f"is being deployed to {found}" if deploying else f"is held to {found}"
+        super().__init__(
+            f"{table} {state}, and this process has {own}",
+            hint="lake contract check; then lake contract deploy, or start landing again with that contract",
+        )
+        self.deploying = deploying
+
+
+def digest(contract: Contract) -> str:
+    """Return 16 hex digits over everything that decides how a record is read, judged and stored."""
+    kept = {name: value for name, value in asdict(contract).items() if name in _JUDGED}
+    text = json.dumps(_without_words(kept), sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def mark(contract: Contract) -> str:
+    """Return how tables name a contract: version and digest."""
+    return f"{contract.version} {digest(contract)}"
+
+
+def fence_properties(contract: Contract, routing: Routing | None = None) -> dict[str, str]:
+    """Return the properties that hold a table to a contract; extracts have no routing."""
+    text = _shared(routing)
+    return {CONTRACT: mark(contract), **({ROUTING: text} if text else {})}
+
+
+def check_fence(
+    table: str, properties: Mapping[str, str], contract: Contract, routing: Routing | None = None
+) -> Fence:
+    """Say whether a writer of `contract` may commit on top of a table with these properties.
+
+    `routing` is the one that the writer goes by. Raises ContractMovedError when it may not.
+    """
+    own = mark(contract)
+    if deploying := properties.get(DEPLOYING):
+        raise ContractMovedError(table, own, deploying, deploying=True)
+    found = properties.get(CONTRACT)
+    if found is None:
+        return Fence.UNCLAIMED
+    if found != own:
+        raise ContractMovedError(table, own, found, deploying=False)
+    if properties.get(ROUTING, "") != _shared(routing):
+        raise ContractMovedError(table, own, f"{found} among other streams", deploying=False)
+    return Fence.OWN
+
+
+def table_routing(
+    stream: str,
+    properties: Mapping[str, str] | None,
+    siblings: Mapping[str, Mapping[str, str] | None],
+    wanted: Routing,
+) -> Routing:
+    """Return the routing that the landing of a stream goes by: its table's, for that is deployed.
+
+    `properties` are those of its table, `siblings` those of the tables of the topic's other streams, None
+    for a table that is not there; `wanted` is what the contracts ask for. Without its table and with one
+    of another stream, this one would take what is another's: RefusedError, a deploy lets it in.
+    """
+    if properties is None:
+        if present := sorted(name for name, found in siblings.items() if found is not None):
+            raise RefusedError(
+                f"{stream} shares topic {wanted.topic} with {', '.join(present)}, which land already",
+                hint=f"lake contract deploy {stream}",
+            )
+        return wanted
+    if text := properties.get(ROUTING):
+        return from_text(text, table=stream)
+    return replace(wanted, header="", members=tuple(m for m in wanted.members if m.stream == stream))
+
+
+def _shared(routing: Routing | None) -> str:
+    return "" if routing is None or routing.is_trivial else to_text(routing)
+
+
+def _without_words(value: Any) -> Any:
+    """Drop what is only for people, at any depth."""
+    if isinstance(value, dict):
+        return {k: _without_words(v) for k, v in value.items() if k not in {"description", "masked"}}
+    if isinstance(value, list | tuple):
+        return [_without_words(item) for item in value]
+    return value
+
+
+def _plain(value: object) -> str:
+    return str(value.value) if isinstance(value, Enum) else str(value)
