@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from app.cli import console, contract, demo, extract, ingest, quarantine, services, sql, sync
+from app.cli import console, contract, demo, extract, gateway, ingest, quarantine, services, sql, sync
 from app.cli.frame import err
 from lake.errors import LakeError
 from lake.log import configure
@@ -23,6 +23,7 @@ services.register(cli)
 cli.add_typer(ingest.cli, name="ingest")
 cli.add_typer(extract.cli, name="extract")
 cli.add_typer(quarantine.cli, name="quarantine")
+cli.add_typer(gateway.cli, name="gateway")
 cli.add_typer(contract.cli, name="contract")
 cli.add_typer(sync.cli, name="sync")
 cli.add_typer(demo.cli, name="demo")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from lake.settings import Project, Settings, inherited_environment
+from lake.settings import Project, Settings, inherited_environment, settings_environment
 from lake.stack import AppService, reserve_port, run_service
 
 NAME = "console"
@@ -36,7 +36,7 @@ def start_console(project: Project, settings: Settings, *, port: int | None = No
         name=NAME,
         argv=tuple(_argv(chosen)),
         cwd=project.root,
-        env=_environment(),
+        env=settings_environment(),
         port=chosen,
         url=address(chosen),
         health="/_stcore/health",
@@ -63,10 +63,3 @@ def address(port: int) -> str:
 def _argv(port: int) -> list[str]:
     flags = [part for name, value in _OPTIONS.items() for part in (f"--{name}", value)]
     return [sys.executable, "-m", "app.console", "--server.port", str(port), *flags]
-
-
-def _environment() -> dict[str, str]:
-    """Return what decides how the console sees the lake: a shell's other variables must not restart it."""
-    inherited = inherited_environment()
-    kept = {name: value for name, value in inherited.items() if name.startswith("LAKE_") or name == "HOME"}
-    return {**kept, "PYTHONUNBUFFERED": "1"}

@@ -1,5 +1,15 @@
-"""What lakemesh remembers in PostgreSQL: audit log, attempts, runs, audit results, plans and ledger."""
+"""What lakemesh remembers in PostgreSQL: audit log, attempts, runs, audit results, plans, ledger and
+the gateway's keys.
+"""
 
+from lake.control.api_keys import (
+    ALL_STREAMS,
+    ApiKey,
+    active_keys,
+    create_key,
+    list_keys,
+    revoke_key,
+)
 from lake.control.attempts import (
     Attempt,
     AttemptState,
@@ -28,16 +38,20 @@ from lake.control.history import (
     read_runs,
     write_history,
 )
+from lake.control.idempotency import Claim, claim_keys, forget_expired, release_keys, settle_keys
 from lake.control.migrate import migrate
 
 __all__ = [
+    "ALL_STREAMS",
     "EVIDENCE_ROWS",
     "Act",
     "ActResult",
+    "ApiKey",
     "Attempt",
     "AttemptState",
     "AuditRecord",
     "AuditStatus",
+    "Claim",
     "Evaluation",
     "Evidence",
     "PlanRecord",
@@ -45,6 +59,11 @@ __all__ = [
     "Result",
     "RunKind",
     "RunRecord",
+    "active_keys",
+    "claim_keys",
+    "create_key",
+    "forget_expired",
+    "list_keys",
     "migrate",
     "open_attempt",
     "read_acts",
@@ -56,7 +75,10 @@ __all__ = [
     "read_plans",
     "read_runs",
     "recorded",
+    "release_keys",
+    "revoke_key",
     "settle_attempt",
+    "settle_keys",
     "settle_older",
     "write_history",
 ]

@@ -2,10 +2,12 @@
 
 from lake.postgres.connection import Connection, connect, is_ready, json_value, open_dbapi, parameters
 from lake.postgres.locks import exclusive
+from lake.postgres.pool import Pool
 from lake.postgres.sql import read_sections
 
 __all__ = [
     "Connection",
+    "Pool",
     "connect",
     "exclusive",
     "is_ready",

@@ -55,7 +55,7 @@ def connect(settings: PostgresSettings, *, autocommit: bool = False) -> Iterator
         ) as connection:
             yield connection
     except psycopg.OperationalError as error:
-        raise _mapped(settings, error) from error
+        raise mapped_error(settings, error) from error
 
 
 def open_dbapi(settings: PostgresSettings) -> psycopg.Connection[tuple[Any, ...]]:
@@ -66,7 +66,7 @@ def open_dbapi(settings: PostgresSettings) -> psycopg.Connection[tuple[Any, ...]
     try:
         return psycopg.connect(**parameters(settings))
     except psycopg.OperationalError as error:
-        raise _mapped(settings, error) from error
+        raise mapped_error(settings, error) from error
 
 
 def is_ready(settings: PostgresSettings) -> bool:
@@ -78,7 +78,7 @@ def is_ready(settings: PostgresSettings) -> bool:
         return False
 
 
-def _mapped(settings: PostgresSettings, error: psycopg.OperationalError) -> LakeError:
+def mapped_error(settings: PostgresSettings, error: psycopg.OperationalError) -> LakeError:
     """Tell a server that refuses us, which waiting never mends, from one that does not answer."""
     place = f"{settings.host}:{settings.port}/{settings.database}"
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -4,11 +4,12 @@ Order, later wins (SQLMesh's own, so that both resolve alike):
 `[tool.lake]` in pyproject.toml < `.lake/endpoints.json` (profile embedded only) < `LAKE_*` < `.env`.
 """
 
-from lake.settings.load import inherited_environment, load_settings, log_level
+from lake.settings.load import inherited_environment, load_settings, log_level, settings_environment
 from lake.settings.model import (
     BrokerSettings,
     CatalogSettings,
     EngineSettings,
+    GatewaySettings,
     LandingSettings,
     PostgresSettings,
     Profile,
@@ -23,6 +24,7 @@ __all__ = [
     "BrokerSettings",
     "CatalogSettings",
     "EngineSettings",
+    "GatewaySettings",
     "LandingSettings",
     "PostgresSettings",
     "Profile",
@@ -34,4 +36,5 @@ __all__ = [
     "inherited_environment",
     "load_settings",
     "log_level",
+    "settings_environment",
 ]

@@ -64,6 +64,12 @@ def inherited_environment(**changes: str) -> dict[str, str]:
     return {**os.environ, **changes}
 
 
+def settings_environment() -> dict[str, str]:
+    """Return what decides how a service sees the lake: a shell's other variables must not restart it."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(PREFIX) or name == "HOME"}
+    return {**kept, "PYTHONUNBUFFERED": "1"}
+
+
 def _pyproject(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}

@@ -90,6 +90,26 @@ class LandingSettings(Section):
     retained_snapshots: int = Field(default=50, gt=0)
 
 
+class GatewaySettings(Section):
+    """The HTTP gateway: where it listens, and what it takes from one request and from all together."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8088, ge=1, le=65535)
+    body_bytes: int = Field(default=8 * 1024 * 1024, gt=0, description="of a request, as it is sent")
+    content_bytes: int = Field(default=32 * 1024 * 1024, gt=0, description="of a request, decompressed")
+    record_bytes: int = Field(default=900_000, gt=0)
+    records: int = Field(default=10_000, gt=0, description="in one request")
+    json_depth: int = Field(default=32, gt=0)
+    records_per_second: int = Field(default=5_000, gt=0, description="of a new key that names no rate")
+    body_seconds: float = Field(default=30.0, gt=0, description="for sending a request's body")
+    ack_seconds: float = Field(default=10.0, gt=0, description="for the broker's acknowledgement")
+    pending_records: int = Field(default=100_000, gt=0, description="waiting for the broker")
+    pending_bytes: int = Field(default=128 * 1024 * 1024, gt=0, description="bodies and records in memory")
+    lag_records: int = Field(
+        default=0, ge=0, description="unlanded records after which a stream takes no more; 0: no limit"
+    )
+
+
 class EngineSettings(Section):
     """Embedded DuckDB: what it may use, and how patient a publish is."""
 
@@ -121,6 +141,7 @@ class Settings(Section):
     broker: BrokerSettings = BrokerSettings()
     postgres: PostgresSettings = PostgresSettings()
     landing: LandingSettings = LandingSettings()
+    gateway: GatewaySettings = GatewaySettings()
     engine: EngineSettings = EngineSettings()
     trino: TrinoSettings = TrinoSettings()
     console_port: int = 8501

@@ -1,0 +1,1 @@
+"""The HTTP gateway: apps and devices send records, the broker holds them before they hear 202."""

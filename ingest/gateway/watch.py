@@ -1,0 +1,48 @@
+"""What the gateway looks at while it runs: keys that expired, and streams whose landing is far behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from starlette.concurrency import run_in_threadpool
+
+from ingest.gateway.ledger import Ledger
+from ingest.status import read_status
+from lake.contracts import Contract
+from lake.errors import LakeError
+from lake.log import get_logger
+from lake.settings import Settings
+
+log = get_logger("gateway")
+
+_FORGET_SECONDS = 600.0
+_LAG_SECONDS = 15.0
+
+
+async def forget_expired_keys(ledger: Ledger) -> None:
+    """Delete idempotency keys older than a day, for ever; a database that is down is asked again later."""
+    while True:
+        try:
+            while await ledger.forget_expired():
+                pass
+        except LakeError as error:
+            log.info("idempotency.not_swept", reason=error.message)
+        await asyncio.sleep(_FORGET_SECONDS)
+
+
+async def watch_lag(settings: Settings, contracts: Sequence[Contract], behind: dict[str, int]) -> None:
+    """Keep in `behind` the streams with more unlanded records than the limit, for ever.
+
+    What can't be found out holds nobody up: the broker keeps the records, and `lake ingest status` tells.
+    """
+    limit = settings.gateway.lag_records
+    while limit:
+        try:
+            found = await run_in_threadpool(read_status, settings, contracts)
+        except LakeError as error:
+            log.info("lag.unknown", reason=error.message)
+            found = ()
+        behind.clear()
+        behind.update({s.stream: s.lag for s in found if s.lag > limit})
+        await asyncio.sleep(_LAG_SECONDS)
