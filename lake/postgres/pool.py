@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
-from lake.postgres.connection import Connection, parameters, mapped_error
+from lake.postgres.connection import Connection, mapped_error, parameters
 from lake.settings import PostgresSettings
 
 _WAIT_SECONDS = 3.0

@@ -90,7 +90,9 @@ def read_topic(settings: Settings) -> list[tuple[bytes | None, bytes | None, dic
 
 
 @contextmanager
-def running_gateway(settings: Settings, *, streams: tuple[str, ...] = (STREAM,), rate: int = 100_000) -> Iterator[GatewayWorld]:
+def running_gateway(
+    settings: Settings, *, streams: tuple[str, ...] = (STREAM,), rate: int = 100_000
+) -> Iterator[GatewayWorld]:
     """Run a gateway in this process for the block, with a key for these streams."""
     contracts = [transactions()]
     kept, made = new_key(settings, contracts, name="test", streams=streams, records_per_second=rate)

@@ -93,7 +93,13 @@ def test_a_compressed_body_is_read(gateway, encoding):
 
 def test_what_is_too_large_too_deep_or_unreadable_is_refused(lake_settings):
     """Every limit has a status of its own, and nothing of such a request is sent."""
-    limits = {"body_bytes": 5_000, "content_bytes": 20_000, "records": 3, "record_bytes": 1_000, "json_depth": 4}
+    limits = {
+        "body_bytes": 5_000,
+        "content_bytes": 20_000,
+        "records": 3,
+        "record_bytes": 1_000,
+        "json_depth": 4,
+    }
     with running_gateway(with_limits(lake_settings, **limits)) as gateway:
         bomb = b"0" * 10_000_000
         packed = {"content-encoding": "gzip"}
