@@ -76,7 +76,7 @@ def test_a_sender_may_leave_bad_ones_to_quarantine(gateway):
 
     assert answer.status_code == 202
     assert (answer.json()["accepted"], answer.json()["invalid_indexes"]) == (2, [1])
-    assert sorted(value for _, value, _ in gateway.topic())[0] == b'{"a": 1}'
+    assert min(value for _, value, _ in gateway.topic()) == b'{"a": 1}'
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
