@@ -10,16 +10,17 @@ from functools import partial
 import pyarrow as pa
 
 from ingest.batch import Batch, Checked, Range
+from ingest.meta import with_meta
 from ingest.positions import Position, check_history, read_positions, to_properties
 from ingest.quarantine import BadRecord, to_rows
 from lake.broker import Topic
 from lake.catalog import LakeCatalog, Landed, TableState, WrittenFile, commit, write_files
 from lake.clock import Clock, Deadline
-from lake.contracts import META, Contract
+from lake.contracts import Contract
 from lake.errors import UnavailableError
 from lake.log import get_logger
 from lake.settings import Settings
-from lake.types import Offset, Partition, Struct
+from lake.types import Offset, Partition
 
 log = get_logger("ingest")
 
@@ -189,29 +190,15 @@ class Writer:
     def _write_rows(self, partition: Partition, parts: Sequence[Checked]) -> tuple[WrittenFile, ...]:
         rows = pa.concat_tables([part.rows for part in parts])
         coordinates = pa.concat_tables([part.coordinates for part in parts])
-        meta = self._meta(partition, coordinates)
-        return write_files(self.raw, rows.append_column(META.name, meta))
-
-    def _meta(self, partition: Partition, coordinates: pa.Table) -> pa.Array:
-        """Return the struct column that says where each row came from."""
-        count = coordinates.num_rows
-        constants = {
-            "source": pa.scalar(self._topic.name),
-            "partition": pa.scalar(partition, pa.int32()),
-            "landed_at": pa.scalar(self._clock.now(), pa.timestamp("us", tz="UTC")),
-            "schema_version": pa.scalar(self._contract.version),
-        }
-        assert isinstance(META.type, Struct)
-        names = [field.name for field in META.type.fields]
-        arrays = [
-            pa.repeat(constants[name], count)
-            if name in constants
-            else coordinates.column(name).combine_chunks()
-            if name in coordinates.column_names
-            else pa.nulls(count, pa.string())  # op: records of topics are events
-            for name in names
-        ]
-        return pa.StructArray.from_arrays(arrays, names=names)
+        landed = with_meta(
+            rows,
+            coordinates,
+            source=self._topic.name,
+            partition=partition,
+            version=self._contract.version,
+            landed_at=self._clock.now(),
+        )
+        return write_files(self.raw, landed)
 
 
 def _never_back(stored: Position | None, reached: Offset) -> Range:

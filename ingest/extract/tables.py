@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 
 from ingest.extract.judge import Judged
 from ingest.extract.sift import Keys, Sifted, read_instant
+from ingest.meta import with_meta
 from ingest.quarantine import BadRecord, quarantine_spec, refresh_view
 from ingest.tables import quarantine_name, raw_spec
-from lake.catalog import LakeCatalog, arrow_type, ensure_table, list_tables
-from lake.contracts import META, Contract
+from lake.catalog import LakeCatalog, ensure_table, list_tables
+from lake.contracts import Contract
 from lake.errors import ConfigurationError
 from lake.settings import LandingSettings
 from lake.types import Offset, Partition, Primitive
@@ -63,24 +64,24 @@ def keys_of(contract: Contract, column: str) -> Keys:
 def raw_rows(contract: Contract, sifted: Sifted, keys: Keys, landed_at: datetime) -> pa.Table:
     """Return the new good rows with `meta`."""
     rows = sifted.rows
-    count = rows.num_rows
     instants = rows.column(keys.instant)
+    coordinates = pa.table({"offset": sifted.offsets, "key": key_text(contract, rows)})
+    if keys.instant_type is datetime:
+        coordinates = coordinates.append_column("produced_at", instants)
+    return with_meta(
+        rows,
+        coordinates,
+        source=origin(contract),
+        partition=Partition(0),
+        version=contract.version,
+        landed_at=landed_at,
+    )
+
+
+def key_text(contract: Contract, rows: pa.Table) -> pa.Array:
+    """Return the primary key of each row as text."""
     key = [pc.cast(rows.column(name).combine_chunks(), pa.string()) for name in contract.primary_key]
-    members = {
-        "source": pa.repeat(origin(contract), count),
-        "partition": pa.repeat(pa.scalar(0, pa.int32()), count),
-        "offset": sifted.offsets,
-        "key": pc.binary_join_element_wise(*key, ","),
-        "produced_at": instants.combine_chunks() if keys.instant_type is datetime else None,
-        "landed_at": pa.repeat(pa.scalar(landed_at, pa.timestamp("us", tz="UTC")), count),
-        "schema_version": pa.repeat(contract.version, count),
-    }
-    kind = arrow_type(META.type)
-    children = [
-        pa.nulls(count, member.type) if members.get(member.name) is None else members[member.name]
-        for member in kind
-    ]
-    return rows.append_column("meta", pa.StructArray.from_arrays(children, fields=list(kind)))
+    return pc.binary_join_element_wise(*key, ",")
 
 
 def bad_records(judged: Judged, sifted: Sifted, keys: Keys) -> tuple[BadRecord, ...]:
