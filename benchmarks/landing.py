@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.results import Figure, against_goal, write
 from ingest.landing import choose, run_streams
-from lake.broker import TopicReader, describe_topic
+from lake.broker import LogReader, Shard, describe_topic
 from lake.catalog import arrow_schema, open_catalog
 from lake.contracts import Contract, load_contracts
 from lake.control import migrate
@@ -126,8 +126,8 @@ def _cpu() -> float:
 def _floor(settings: Settings, contract: Contract, root: Path) -> int:
     topic = describe_topic(settings.broker, contract.topic)
     assert topic is not None
-    reader = TopicReader(settings.broker, topic.name, group="floor")
-    reader.assign(dict.fromkeys(topic.partitions))
+    reader = LogReader(settings.broker, group="floor")
+    reader.assign({Shard(topic.name, p): None for p in topic.partitions})
     schema = pa.schema([f.with_nullable(True) for f in arrow_schema(contract.fields)])
     waiting: list[bytes] = []
     rows, ended = 0, set()

@@ -12,7 +12,7 @@ import pyarrow as pa
 from ingest.check import ContractCheck
 from ingest.codec import Failure
 from ingest.quarantine import BadRecord
-from lake.broker import Chunk
+from lake.broker import IDEMPOTENCY_HEADER, Chunk, header
 from lake.contracts import Contract
 from lake.types import Offset, Partition
 
@@ -42,11 +42,15 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Everything that one landing commit takes; decoding may still be under way."""
+    """Everything that one landing commit takes; decoding may still be under way.
+
+    `bytes` is what its records weighed when they were read.
+    """
 
     ranges: Mapping[Partition, Range]
     parts: Mapping[Partition, Sequence[Future[Checked]]]
     records: int
+    bytes: int = 0
 
 
 class RecordCheck:
@@ -77,13 +81,13 @@ def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
     if len(chunks) == 1:
         return chunks[0]
     return Chunk(
-        partition=chunks[0].partition,
+        shard=chunks[0].shard,
         offsets=[offset for chunk in chunks for offset in chunk.offsets],
         keys=[key for chunk in chunks for key in chunk.keys],
         values=[value for chunk in chunks for value in chunk.values],
         produced=[moment for chunk in chunks for moment in chunk.produced],
-        idempotency=[key for chunk in chunks for key in chunk.idempotency or [None] * len(chunk)]
-        if any(chunk.idempotency for chunk in chunks)
+        headers=[own for chunk in chunks for own in chunk.headers or [None] * len(chunk)]
+        if any(chunk.headers for chunk in chunks)
         else None,
     )
 
@@ -100,8 +104,8 @@ def _coordinates(chunk: Chunk) -> pa.Table:
             "produced_at": pa.array(chunk.produced, pa.timestamp("ms", tz="UTC")).cast(
                 pa.timestamp("us", tz="UTC")
             ),
-            "idempotency_key": pa.array(chunk.idempotency, pa.string())
-            if chunk.idempotency
+            "idempotency_key": pa.array([header(h, IDEMPOTENCY_HEADER) for h in chunk.headers], pa.string())
+            if chunk.headers
             else pa.nulls(len(chunk), pa.string()),
         }
     )
@@ -116,5 +120,5 @@ def _bad_record(chunk: Chunk, place: int, failures: tuple[Failure, ...]) -> BadR
         value=chunk.values[place],
         produced_at=None if produced is None else _EPOCH + timedelta(milliseconds=produced),
         failures=failures,
-        idempotency_key=chunk.idempotency[place] if chunk.idempotency else None,
+        idempotency_key=header(chunk.headers[place], IDEMPOTENCY_HEADER) if chunk.headers else None,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from ingest.batch import Batch, Checked, Range, RecordCheck, join_chunks
 from lake.broker import Chunk
@@ -15,88 +16,132 @@ from lake.types import Offset, Partition
 _BLOCK_RECORDS = 8_192  # what the fast path decodes at once; larger gains nothing, smaller costs
 _WAITING_BLOCKS = 4  # raw bytes that may wait for the pool: beyond it reading pauses
 _RECORD_OVERHEAD = 150  # bytes of a record besides its value: key, coordinates, Python objects
+_DECODERS = 1  # Arrow's readers work beside the reading thread; more threads only raise the memory
+
+
+class DecodePool:
+    """The threads that decode for every stream of a process; `submit` waits while too much waits already."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(_DECODERS, "decode")
+        self._running: deque[Future[Checked]] = deque()
+
+    def submit(self, work: Callable[[], Checked]) -> Future[Checked]:
+        while len(self._running) >= _WAITING_BLOCKS:
+            self._running.popleft().exception()  # waits; the batch's reader sees the error itself
+        future = self._pool.submit(work)
+        self._running.append(future)
+        return future
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Open:
+    """What the open batch holds of one partition."""
+
+    expected: Offset | None  # where the table stands, None: never landed
+    next: Offset | None  # what is to be read next
+    final: frozenset[Offset]  # quarantined beyond the table's position
+    waiting: list[Chunk] = field(default_factory=list)
+    parts: list[Future[Checked]] = field(default_factory=list)
+    records: int = 0
+    bytes: int = 0
+
+    def restart(self) -> None:
+        self.expected, self.waiting, self.parts, self.records, self.bytes = self.next, [], [], 0, 0
 
 
 class Intake:
     """The open batch of one stream; used by the reading thread."""
 
-    def __init__(
-        self, check: RecordCheck, pool: ThreadPoolExecutor, settings: LandingSettings, clock: Clock
-    ) -> None:
+    def __init__(self, check: RecordCheck, pool: DecodePool, settings: LandingSettings, clock: Clock) -> None:
         self._check = check
         self._pool = pool
         self._settings = settings
         self._clock = clock
-        self._expected: dict[Partition, Offset | None] = {}
-        self._final: Mapping[Partition, frozenset[Offset]] = {}
-        self._running: deque[Future[Checked]] = deque()
-        self._clear()
-
-    def begin(
-        self, positions: Mapping[Partition, Offset | None], final: Mapping[Partition, frozenset[Offset]]
-    ) -> None:
-        """Forget everything and expect these positions; `final` are offsets quarantined beyond them."""
-        self._clear()
-        self._expected = dict(positions)
-        self._final = final
-
-    def _clear(self) -> None:
-        self._next: dict[Partition, Offset] = {}
-        self._raw: defaultdict[Partition, list[Chunk]] = defaultdict(list)
-        self._parts: defaultdict[Partition, list[Future[Checked]]] = defaultdict(list)
-        self._records = 0
-        self._bytes = 0
+        self._open: dict[Partition, _Open] = {}
         self._opened_at = 0.0
+
+    def begin(self, partition: Partition, position: Offset | None, final: frozenset[Offset]) -> None:
+        """Expect a partition from its position on; what was open of it is forgotten."""
+        self._open[partition] = _Open(expected=position, next=position, final=final)
+
+    def end(self, partition: Partition) -> None:
+        """Take no more of a partition; what was open of it is forgotten."""
+        self._open.pop(partition, None)
+
+    def expected(self, partition: Partition) -> Offset | None:
+        """Return the position that the open batch builds on; None when it never landed or isn't read."""
+        found = self._open.get(partition)
+        return found.expected if found is not None else None
 
     def reached(self, partition: Partition) -> Offset | None:
         """Return the next offset to read; None before the first record of a partition never landed."""
-        return self._next.get(partition, self._expected.get(partition))
+        found = self._open.get(partition)
+        return found.next if found is not None else None
+
+    @property
+    def records(self) -> int:
+        return sum(o.records for o in self._open.values())
+
+    @property
+    def bytes(self) -> int:
+        return sum(o.bytes for o in self._open.values())
 
     def add(self, chunk: Chunk) -> None:
-        """Take records; they have to follow what was taken before."""
-        if not self._records:
+        """Take the records that were not taken before; those of partitions not begun are left out."""
+        own = self._open.get(chunk.partition)
+        if own is None:
+            return
+        if own.next is not None and chunk.offsets[0] < own.next:
+            chunk = chunk.pick([n for n, offset in enumerate(chunk.offsets) if offset >= own.next])
+            if not chunk:
+                return
+        if not self.records:
             self._opened_at = self._clock.monotonic()
-        self._records += len(chunk)
-        self._bytes += sum(map(len, filter(None, chunk.values))) + _RECORD_OVERHEAD * len(chunk)
-        self._next[chunk.partition] = Offset(chunk.offsets[-1] + 1)
-        waiting = self._raw[chunk.partition]
-        waiting.append(chunk)
-        if sum(map(len, waiting)) >= _BLOCK_RECORDS:
-            self._submit(chunk.partition)
+        own.records += len(chunk)
+        own.bytes += sum(map(len, filter(None, chunk.values))) + _RECORD_OVERHEAD * len(chunk)
+        own.next = Offset(chunk.offsets[-1] + 1)
+        own.waiting.append(chunk)
+        if sum(map(len, own.waiting)) >= _BLOCK_RECORDS:
+            self._submit(own)
 
-    def _submit(self, partition: Partition) -> None:
-        chunks = self._raw.pop(partition)
-        while len(self._running) >= _WAITING_BLOCKS:
-            self._running.popleft().exception()  # waits; the batch's reader sees the error itself
-        final = self._final.get(partition, frozenset())
-        future = self._pool.submit(self._work, chunks, final)
-        self._running.append(future)
-        self._parts[partition].append(future)
-
-    def _work(self, chunks: list[Chunk], final: frozenset[Offset]) -> Checked:
-        return self._check.check(join_chunks(chunks), final)
+    def _submit(self, own: _Open) -> None:
+        chunks, own.waiting = own.waiting, []
+        final = own.final
+        own.parts.append(self._pool.submit(lambda: self._check.check(join_chunks(chunks), final)))
 
     def is_full(self) -> bool:
         """Tell whether size, memory or age ask for a commit."""
-        if not self._records:
+        records = self.records
+        if not records:
             return False
         return (
-            self._records >= self._settings.commit_rows
-            or self._bytes >= self._settings.commit_bytes
+            records >= self._settings.commit_rows
+            or self.bytes >= self._settings.commit_bytes
             or self._clock.monotonic() - self._opened_at >= self._settings.commit_seconds
         )
 
     def seal(self) -> Batch | None:
         """Return what was taken as a batch and begin the next one after it; None when there is nothing."""
-        if not self._records:
+        taken = {p: own for p, own in self._open.items() if own.records}
+        if not taken:
             return None
-        for partition in list(self._raw):
-            self._submit(partition)
+        for own in taken.values():
+            if own.waiting:
+                self._submit(own)
         batch = Batch(
-            ranges={p: Range(expected=self._expected.get(p), next=n) for p, n in self._next.items()},
-            parts={p: tuple(futures) for p, futures in self._parts.items()},
-            records=self._records,
+            ranges={
+                p: Range(expected=own.expected, next=own.next)
+                for p, own in taken.items()
+                if own.next is not None
+            },
+            parts={p: tuple(own.parts) for p, own in taken.items()},
+            records=sum(own.records for own in taken.values()),
+            bytes=sum(own.bytes for own in taken.values()),
         )
-        self._expected |= self._next
-        self._clear()
+        for own in taken.values():
+            own.restart()
         return batch

@@ -6,14 +6,22 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
+from ingest.feed import Feed
+from ingest.intake import DecodePool
+from ingest.opening import Opening
 from ingest.report import Observer, StreamReport, ignore
-from ingest.stream import StreamLanding
 from ingest.tables import raw_name
+from lake.broker import LogReader
 from lake.catalog import LakeCatalog, load_table, open_catalog
 from lake.clock import Clock, SystemClock
 from lake.contracts import Contract, StreamKind
 from lake.errors import BadInputError
+from lake.log import get_logger
 from lake.settings import Settings
+
+log = get_logger("ingest")
+
+_COMMITTERS = 2  # commits wait for storage and catalog most of the time; each holds a batch in memory
 
 
 def choose(contracts: Sequence[Contract], streams: Sequence[str]) -> tuple[Contract, ...]:
@@ -42,38 +50,42 @@ def run_streams(
 ) -> tuple[StreamReport, ...]:
     """Land every stream up to the end that its topic had at first; with `follow` until `stop` is set.
 
-    One after the other, so that memory is bounded by one batch; with `follow` side by side. Repeating
-    it lands what is new and nothing twice, whatever ended the run before.
+    All of them share one consumer, the threads that decode and those that commit, and one budget of
+    memory. Repeating it lands what is new and nothing twice, whatever ended the run before.
     Raises the errors of lake.errors; what had landed by then stays, the next run goes on from there.
+    A stream whose table, topic or contract is wrong stops alone; its error is raised when the others
+    have ended.
     """
-    shared = catalog or open_catalog(settings)
+    shared, time = catalog or open_catalog(settings), clock or SystemClock()
+    decoders, committers = DecodePool(), ThreadPoolExecutor(_COMMITTERS, "commit")
+    reader = LogReader(
+        settings.broker,
+        group=f"lakemesh.{settings.landing.raw_schema}",
+        max_poll_seconds=2 * settings.landing.deadline_seconds + 60,
+    )
+    opening = Opening(
+        settings=settings,
+        catalog=shared,
+        decoders=decoders,
+        committers=committers,
+        clock=time,
+        observer=observer,
+    )
     ended = stop or Event()
-    landings = [
-        StreamLanding(
-            settings=settings,
-            catalog=shared,
-            contract=contract,
-            clock=clock or SystemClock(),
-            observer=observer,
-            stop=ended,
-        )
-        for contract in contracts
-    ]
-    if not follow:
-        return tuple(landing.run(follow=False) for landing in landings)
-
-    def run(landing: StreamLanding) -> StreamReport:
-        try:
-            return landing.run(follow=True)
-        finally:
-            ended.set()  # one that fails ends the others: half of a service hides its failure
-
-    with ThreadPoolExecutor(len(landings), "stream") as pool:
-        futures = [pool.submit(run, landing) for landing in landings]
-        try:
-            return tuple(future.result() for future in futures)
-        finally:
-            ended.set()
+    try:
+        lanes, failures = opening.open(contracts)
+        log.info("landing.started", streams=len(lanes))
+        started = time.monotonic()
+        if lanes:
+            Feed(reader, lanes, settings=settings.landing, clock=time, stop=ended).run(follow=follow)
+    finally:
+        committers.shutdown(wait=True)
+        decoders.close()
+        reader.close()
+    failures += [lane.failure for lane in lanes if lane.failure is not None]
+    if failures:
+        raise failures[0]
+    return tuple(lane.report(started) for lane in lanes)
 
 
 def count_rows(settings: Settings, contract: Contract, *, catalog: LakeCatalog | None = None) -> int:

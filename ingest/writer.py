@@ -57,6 +57,16 @@ class Written:
     positions: Mapping[Partition, Offset]
     moved: tuple[Partition, ...] = ()
 
+    def plus(self, later: Written) -> Written:
+        """Return both together, as the later one left it."""
+        return Written(
+            landed=self.landed + later.landed,
+            quarantined=self.quarantined + later.quarantined,
+            commits=self.commits + later.commits,
+            positions={**self.positions, **later.positions},
+            moved=later.moved,
+        )
+
 
 class Writer:
     """Land batches of one stream; one at a time, from any thread.
@@ -77,7 +87,7 @@ class Writer:
         clock: Clock,
     ) -> None:
         self._settings = settings
-        self._catalog = catalog
+        self.catalog = catalog
         self._contract = contract
         self._topic = topic
         self._clock = clock
@@ -163,7 +173,7 @@ class Writer:
                 if partition in stored:
                     check_history(state, partition, stored[partition])
             outcome = commit(
-                self._catalog,
+                self.catalog,
                 state,
                 files=[file for p in plan.stage for file in files[p]],
                 properties=partial(

@@ -4,22 +4,27 @@ from lake.broker.client import client_configuration, full_name
 from lake.broker.ends import read_ends
 from lake.broker.probe import count_brokers
 from lake.broker.producer import Delivered, Outgoing, TopicProducer
-from lake.broker.reader import IDEMPOTENCY_HEADER, Chunk, Polled, TopicReader
-from lake.broker.topics import Topic, create_topic, describe_topic
+from lake.broker.reader import LogReader, Polled
+from lake.broker.records import IDEMPOTENCY_HEADER, Chunk, Headers, Shard, header
+from lake.broker.topics import Topic, create_topic, describe_topic, describe_topics
 
 __all__ = [
     "IDEMPOTENCY_HEADER",
     "Chunk",
     "Delivered",
+    "Headers",
+    "LogReader",
     "Outgoing",
     "Polled",
+    "Shard",
     "Topic",
     "TopicProducer",
-    "TopicReader",
     "client_configuration",
     "count_brokers",
     "create_topic",
     "describe_topic",
+    "describe_topics",
     "full_name",
+    "header",
     "read_ends",
 ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lake.broker.reader import TopicReader
+from lake.broker.reader import LogReader
+from lake.broker.records import Shard
 from lake.broker.topics import describe_topic
 from lake.clock import Deadline, SystemClock
 from lake.errors import UnavailableError
@@ -31,12 +32,13 @@ def read_ends(
     if found is None:
         return {}
     deadline = Deadline.after(timeout, SystemClock())
-    reader = TopicReader(settings, found.name, group=_GROUP)
+    shards = {p: Shard(found.name, p) for p in found.partitions}
+    reader = LogReader(settings, group=_GROUP)
     try:
-        reader.assign({p: near.get(p) for p in found.partitions})
+        reader.assign({shard: near.get(p) for p, shard in shards.items()})
         ends: dict[Partition, Offset] = {}
         while True:
-            ends |= {p: end for p in found.partitions if (end := reader.end(p)) is not None}
+            ends |= {p: end for p, shard in shards.items() if (end := reader.end(shard)) is not None}
             if len(ends) == len(found.partitions):
                 return ends
             if deadline.expired():

@@ -16,7 +16,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from lake.broker.client import NEXT, client_configuration, full_name, log
-from lake.broker.reader import IDEMPOTENCY_HEADER
+from lake.broker.records import IDEMPOTENCY_HEADER
 from lake.errors import UnavailableError
 from lake.settings import BrokerSettings
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
@@ -29,16 +32,33 @@ def describe_topic(
     settings: BrokerSettings, topic: str, *, timeout: float = _TIMEOUT_SECONDS
 ) -> Topic | None:
     """Return the topic of a contract (the prefix is added here), None when there is none."""
-    name = full_name(settings, topic)
+    return describe_topics(settings, [topic], timeout=timeout)[topic]
+
+
+def describe_topics(
+    settings: BrokerSettings, topics: Collection[str], *, timeout: float = _TIMEOUT_SECONDS
+) -> dict[str, Topic | None]:
+    """Return the topics of contracts by the contracts' names for them, None where there is no such topic."""
+    names = {topic: full_name(settings, topic) for topic in topics}
+    if not names:
+        return {}
     try:
         client = AdminClient(client_configuration(settings))
-        found = client.describe_topics(TopicCollection([name]), request_timeout=timeout)[name].result()
+        asked = client.describe_topics(TopicCollection(sorted(set(names.values()))), request_timeout=timeout)
+        return {topic: _described(asked[name]) for topic, name in names.items()}
+    except KafkaException as error:
+        raise_mapped(error, settings=settings, action=f"describe {', '.join(names.values())}")
+
+
+def _described(asked: Future[Any]) -> Topic | None:
+    try:
+        found = asked.result()
     except KafkaException as error:
         if error.args and error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return None
-        raise_mapped(error, settings=settings, action=f"describe topic {name}")
+        raise
     return Topic(
-        name=name,
+        name=found.name,
         id=str(found.topic_id),
         partitions=tuple(sorted(Partition(p.id) for p in found.partitions)),
     )

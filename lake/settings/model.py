@@ -87,6 +87,11 @@ class LandingSettings(Section):
     commit_bytes: int = Field(default=192 * 1024 * 1024, gt=0)
     commit_seconds: float = Field(default=5.0, gt=0)
     deadline_seconds: float = Field(default=120.0, gt=0)
+    memory_bytes: int = Field(
+        default=300_000_000,
+        gt=0,
+        description="read and not yet committed, over all streams of a process; beyond it reading pauses",
+    )
     retained_snapshots: int = Field(default=50, gt=0)
 
 

@@ -18,7 +18,7 @@ from ingest.landing import count_rows, run_streams
 from ingest.positions import property_key
 from ingest.tables import open_quarantine, open_raw
 from ingest.writer import Writer
-from lake.broker import TopicReader, create_topic, describe_topic
+from lake.broker import LogReader, Shard, create_topic, describe_topic
 from lake.catalog import Conflict, LakeCatalog, Landed, TableState, commit, load_table, open_catalog
 from lake.clock import Deadline, SystemClock
 from lake.errors import HistoryError, OutcomeUnknownError, UnavailableError
@@ -163,9 +163,9 @@ class Hands:
 
     def read(self) -> Batch:
         """Read everything behind the stored positions."""
-        reader = TopicReader(self.world.settings.broker, self.world.topic, group="hands")
+        reader = LogReader(self.world.settings.broker, group="hands")
         starts = {p: self.stored[p].offset if p in self.stored else None for p in self.partitions}
-        reader.assign(starts)
+        reader.assign({Shard(self.world.topic, p): offset for p, offset in starts.items()})
         check, parts, ranges, ended = RecordCheck(self.world.contract), {}, {}, set()
         while len(ended) < len(self.partitions):
             polled = reader.poll(records=10_000, seconds=0.5)
@@ -213,7 +213,7 @@ def test_a_foreign_commit_in_between_is_no_reason_to_write_the_rows_again(world:
     hands = Hands(world)
     batch = hands.read()
     foreign = commit(
-        hands.writer._catalog, state(world), files=(), properties={"owner": "x"}, deadline=deadline()
+        hands.writer.catalog, state(world), files=(), properties={"owner": "x"}, deadline=deadline()
     )
     assert isinstance(foreign, Landed)
     written = hands.writer.land(batch)

@@ -1,0 +1,212 @@
+"""One stream while it lands: where its tables stand, its open batch, its commit under way (design §4).
+
+The numbers are the steps of "Land a batch". What reads the log is a feed; it serves several lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from ingest.batch import RecordCheck
+from ingest.flow import Load
+from ingest.intake import DecodePool, Intake
+from ingest.positions import Position, check_history, check_log
+from ingest.quarantine import final_offsets
+from ingest.report import Observer, Progress, StreamReport
+from ingest.writer import Writer, Written
+from lake.broker import Chunk, Topic
+from lake.catalog import load_table
+from lake.clock import Clock
+from lake.contracts import Contract
+from lake.errors import HistoryError
+from lake.log import get_logger
+from lake.settings import LandingSettings
+from lake.types import Offset, Partition
+
+log = get_logger("ingest")
+
+
+class Lane:
+    """Used by the reading thread alone; `failure` is set once the stream can't go on."""
+
+    def __init__(
+        self,
+        *,
+        contract: Contract,
+        topic: Topic,
+        writer: Writer,
+        decoders: DecodePool,
+        committers: ThreadPoolExecutor,
+        settings: LandingSettings,
+        clock: Clock,
+        observer: Observer,
+    ) -> None:
+        self.contract = contract
+        self.topic = topic
+        self.failure: Exception | None = None
+        self._writer = writer
+        self._committers = committers
+        self._clock = clock
+        self._observer = observer
+        self._intake = Intake(RecordCheck(contract), decoders, settings, clock)
+        self._in_flight: tuple[Future[Written], int] | None = None
+        self._stored: dict[Partition, Position] = {}
+        self._landed: dict[Partition, Offset] = {}
+        self._partitions: tuple[Partition, ...] = ()
+        self._done = Written(landed=0, quarantined=0, commits=0, positions={})
+        self._ended_at = clock.monotonic()
+        self._is_fresh = True  # the writer's tables were loaded just now
+        self._is_away = False  # the partitions may be somebody else's: nothing is taken or committed
+        self.must_restart = False  # somebody else moved what a commit was to move
+
+    @property
+    def stream(self) -> str:
+        return self.contract.stream
+
+    @property
+    def is_committing(self) -> bool:
+        return self._in_flight is not None
+
+    @property
+    def commit_under_way(self) -> Future[Written] | None:
+        return self._in_flight[0] if self._in_flight is not None else None
+
+    def begin(self, partitions: Sequence[Partition], start_of: Callable[[Partition], Offset]) -> None:
+        """1 Read the positions and check that they are still true; then `wants` tells where to start.
+
+        `partitions` are all that this lane reads from now on. What is open of one stays when its table
+        still stands where the open batch begins: a rebalance that gives it back costs nothing.
+        """
+        self.settle()
+        for partition in set(self._partitions) - set(partitions):
+            self._intake.end(partition)
+        if self.must_restart or set(partitions) - set(self._partitions):
+            self._begin_anew(partitions, start_of)
+        self._partitions = tuple(partitions)
+        self._is_away = self.must_restart = False
+
+    def _begin_anew(self, partitions: Sequence[Partition], start_of: Callable[[Partition], Offset]) -> None:
+        if not self._is_fresh:
+            self._reload()
+        self._is_fresh = False
+        writer = self._writer
+        stored, quarantined = writer.positions(writer.raw), writer.positions(writer.quarantine)
+        for partition in partitions:
+            position, beyond = stored.get(partition), quarantined.get(partition)
+            if position is not None:
+                check_history(writer.raw, partition, position)
+                # Asked before anything is fetched: behind a waiting fetch the answer takes its time too.
+                check_log(self.topic.name, partition, position, start=start_of(partition), end=None)
+            if beyond is not None:
+                check_history(writer.quarantine, partition, beyond)
+            self._begin_one(partition, position, beyond)
+        self._stored = {p: stored[p] for p in partitions if p in stored}
+        self._landed |= {p: position.offset for p, position in self._stored.items()}
+
+    def _begin_one(self, partition: Partition, position: Position | None, beyond: Position | None) -> None:
+        stands = position.offset if position is not None else None
+        low = stands or Offset(0)
+        if beyond is None or beyond.offset <= low:
+            kept = partition in self._partitions and self._intake.expected(partition) == stands
+            if not kept:
+                self._intake.begin(partition, stands, frozenset())
+            return
+        final = final_offsets(
+            self._writer.quarantine,
+            source=self.topic.name,
+            partition=partition,
+            low=low,
+            high=beyond.offset,
+        )
+        self._intake.begin(partition, stands, final)
+
+    def _reload(self) -> None:
+        writer = self._writer
+        raw = load_table(writer.catalog, writer.raw.name)
+        quarantine = load_table(writer.catalog, writer.quarantine.name)
+        if raw is None or quarantine is None or raw.uuid != writer.raw.uuid:
+            raise HistoryError(
+                f"{writer.raw.name} or its quarantine was dropped or replaced while landing wrote to it",
+                hint="lake ingest status",
+            )
+        writer.raw, writer.quarantine = raw, quarantine
+
+    @property
+    def partitions(self) -> tuple[Partition, ...]:
+        return self._partitions
+
+    def check_end(self, partition: Partition, end: Offset) -> None:
+        """Compare the position with the end of the log, once a fetch has told it."""
+        check_log(self.topic.name, partition, self._stored.get(partition), start=None, end=end)
+
+    def take(self, chunk: Chunk) -> None:
+        """3 Take what follows on what was taken; decoding and checking begin here, in the pool."""
+        if not self._is_away and not self.must_restart:
+            self._intake.add(chunk)
+
+    def wants(self, partition: Partition) -> Offset | None:
+        """Return the next offset that this lane wants; None: from the log's start."""
+        return self._intake.reached(partition)
+
+    def landed(self, partition: Partition) -> Offset:
+        """Return up to where a partition has landed, as far as this lane knows."""
+        return self._landed.get(partition, Offset(0))
+
+    def load(self) -> Load:
+        """Return what the lane holds and wants."""
+        return Load(
+            open=self._intake.bytes,
+            in_flight=self._in_flight[1] if self._in_flight is not None else 0,
+            is_due=not self._is_away and not self.must_restart and self._intake.is_full(),
+            is_committing=self.is_committing,
+        )
+
+    def hand_over(self) -> None:
+        """Give the open batch to the committing threads, once the one before it is settled."""
+        self.settle()
+        if self.must_restart or self._is_away:
+            return
+        batch = self._intake.seal()
+        if batch is not None:
+            self._in_flight = self._committers.submit(self._writer.land, batch), batch.bytes
+
+    def settle(self) -> None:
+        """7 Wait for the commit under way and take its result; a stale one asks for a restart."""
+        if self._in_flight is None:
+            return
+        (future, _), self._in_flight = self._in_flight, None
+        written = future.result()
+        self._ended_at = self._clock.monotonic()
+        self._done = self._done.plus(written)
+        self._landed |= written.positions
+        self.must_restart = self.must_restart or bool(written.moved)
+        if written.commits:
+            self._observer(
+                Progress(stream=self.stream, landed=self._done.landed, quarantined=self._done.quarantined)
+            )
+
+    def go_away(self) -> None:
+        """Take and commit nothing until the next `begin`; what is open may be given back by it."""
+        self._is_away = True
+
+    def fail(self, error: Exception) -> None:
+        """Take no more part; the tables stand where the last commit left them."""
+        log.error("stream.stopped", stream=self.stream, topic=self.topic.name, reason=str(error))
+        self.failure = error
+        self._in_flight = None
+        for partition in self._partitions:
+            self._intake.end(partition)
+        self._partitions = ()
+
+    def report(self, started_at: float) -> StreamReport:
+        return StreamReport(
+            stream=self.stream,
+            topic=self.topic.name,
+            table=str(self._writer.raw.name),
+            landed=self._done.landed,
+            quarantined=self._done.quarantined,
+            commits=self._done.commits,
+            seconds=max(0.0, self._ended_at - started_at),
+            positions=self._landed,
+        )
