@@ -25,7 +25,9 @@ class Extract:
 
 
 def plan_extracts(project: Project, names: Sequence[str] = ()) -> tuple[Extract, ...]:
-    """Return what `names` (sources or source/resource; none means all) stand for, each with its contract.
+    """Return what `names` (sources or source/resource) stand for, each with its contract.
+
+    None means all but those of manual sources.
 
     Raises BadInputError for an unknown name, ConfigurationError when source and contract disagree.
     """
@@ -41,7 +43,9 @@ def plan_extracts(project: Project, names: Sequence[str] = ()) -> tuple[Extract,
             f"there is no extract {unknown[0]}; known: {', '.join(sorted(known))}", hint="lake extract status"
         )
     wanted = set(names)
-    return tuple(e for e in every if not wanted or {e.name, e.source.source} & wanted)
+    if not wanted:
+        return tuple(extract for extract in every if not extract.source.manual)
+    return tuple(extract for extract in every if {extract.name, extract.source.source} & wanted)
 
 
 def _contract(source: Source, resource: Resource, contracts: Mapping[str, Contract]) -> Contract:

@@ -8,7 +8,9 @@ from threading import Event
 
 import httpx
 
-from ingest.extract.client import ApiClient
+from ingest.extract.api.client import ApiClient
+from ingest.extract.api.limits import HostGates
+from ingest.extract.definition import fill_in
 from ingest.extract.plan import Extract, plan_extracts
 from ingest.extract.tables import create_tables
 from ingest.extract.walk import ExtractReport, OnProgress, ResourceRun, Surroundings
@@ -43,22 +45,31 @@ def run_sources(
     catalog = open_catalog(settings)
     create_tables(catalog, [extract.contract for extract in extracts], settings.landing)
     reports: list[ExtractReport] = []
-    for source in dict.fromkeys(extract.source.source for extract in extracts):
-        own = [extract for extract in extracts if extract.source.source == source]
-        stop = Event()
-        client = ApiClient(own[0].source, settings, clock, transport=transport, stop=stop)
-        around = Surroundings(
-            client=client,
-            catalog=catalog,
-            landing=settings.landing,
-            clock=clock,
-            on_progress=on_progress,
-            stop=stop,
-        )
-        try:
-            reports += _side_by_side(own, around)
-        finally:
-            client.close()
+    sources = {extract.source.source: extract.source for extract in extracts}
+    urls = {
+        name: fill_in(source.base_url, settings.variables, source=name) for name, source in sources.items()
+    }
+    gates = HostGates([(urls[name], source.rate_limit) for name, source in sources.items()], clock)
+    try:
+        for name, source in sources.items():
+            own = [extract for extract in extracts if extract.source.source == name]
+            stop = Event()
+            gate = gates.of(urls[name])
+            client = ApiClient(source, settings, clock, gate=gate, transport=transport, stop=stop)
+            around = Surroundings(
+                client=client,
+                catalog=catalog,
+                landing=settings.landing,
+                clock=clock,
+                on_progress=on_progress,
+                stop=stop,
+            )
+            try:
+                reports += _side_by_side(own, around)
+            finally:
+                client.close()
+    finally:
+        gates.close()
     return tuple(reports)
 
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
 
-from ingest.extract.client import ApiClient
+from ingest.extract.api.client import ApiClient, Validator
+from ingest.extract.api.page import Page
+from ingest.extract.api.pagination import Walk
 from ingest.extract.cursor import Cursor
 from ingest.extract.judge import Judge, Judged
 from ingest.extract.landing import ResourceTables
-from ingest.extract.page import Page
-from ingest.extract.pagination import Walk
 from ingest.extract.plan import Extract
 from ingest.extract.sift import Sifted, sift
 from ingest.extract.tables import keys_of
@@ -123,7 +123,7 @@ class ResourceRun:
             self._around.on_progress(self._extract.name, self._fetched)
             records += page.records
             assert walk is not None
-            walk = walk.advance(page.next, records=len(page.records))
+            walk = walk.advance(page)
             if walk is None:
                 yield records, True
                 return
@@ -137,15 +137,16 @@ class ResourceRun:
             page = following
 
     def _fetch(self, walk: Walk, since: str | None, *, etag: str | None = None) -> Page | None:
-        return self._around.client.fetch(self._extract.resource, walk.parameters(since), etag=etag).page
+        validator = Validator(etag=etag)
+        return self._around.client.fetch(self._extract.resource, walk.ask(since), validator=validator).page
 
     def _with_etag(self, cursor: Cursor) -> Cursor:
         """Return the cursor with the ETag of a complete answer that holds only what is known."""
         resource = self._extract.resource
         walk = Walk(resource=resource)
-        answer = self._around.client.fetch(resource, walk.parameters(cursor.since))
+        answer = self._around.client.fetch(resource, walk.ask(cursor.since))
         page = answer.page
-        if answer.etag is None or page is None or walk.advance(page.next, records=len(page.records)):
+        if answer.validator.etag is None or page is None or walk.advance(page):
             return cursor
         again = sift(self._judge.judge(page.records).checked, cursor, self._keys)
-        return replace(cursor, etag=answer.etag) if again.count == 0 else cursor
+        return replace(cursor, etag=answer.validator.etag) if again.count == 0 else cursor

@@ -243,7 +243,7 @@ def test_a_page_cursor_that_repeats_is_an_error_and_keeps_what_came_before(shop:
     circle = [lambda _: None] * 4 + [lambda _: httpx.Response(200, json={"data": [], "next": "5"})]
     api.faults = list(circle)
 
-    with pytest.raises(TerminalError, match="names the page cursor '5' twice"):
+    with pytest.raises(TerminalError, match="names the page '5' twice"):
         run(shop, api)
 
     assert 0 < len(extracted(shop).good) < 40

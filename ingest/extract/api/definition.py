@@ -1,0 +1,181 @@
+"""What a source file says about an HTTP API."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ingest.extract.api.selection import SelectionError, compile_path
+from ingest.extract.definition import ResourceHead, Secret, Section, SourceHead, refuse_twins
+
+
+class NoAuth(Section):
+    """An open API."""
+
+    type: Literal["none"] = "none"
+
+
+class BearerAuth(Section):
+    """`Authorization: Bearer <token>`."""
+
+    type: Literal["bearer"]
+    token: Secret
+
+
+class BasicAuth(Section):
+    """`Authorization: Basic …` (RFC 7617)."""
+
+    type: Literal["basic"]
+    user: str
+    password: Secret
+
+
+class ApiKeyAuth(Section):
+    """A key in a header or in the query."""
+
+    type: Literal["api_key"]
+    key: Secret
+    name: str = "X-API-Key"
+    place: Literal["header", "query"] = "header"
+
+
+class OAuth2Auth(Section):
+    """Client credentials (RFC 6749 §4.4): a token is fetched, kept until it expires, renewed once on 401."""
+
+    type: Literal["oauth2"]
+    token_url: str
+    client_id: str
+    client_secret: Secret
+    scope: str = ""
+    audience: str = ""
+    credentials: Literal["header", "body"] = Field(
+        default="header", description="where the token endpoint wants client_id and client_secret"
+    )
+
+
+Auth = Annotated[NoAuth | BearerAuth | BasicAuth | ApiKeyAuth | OAuth2Auth, Field(discriminator="type")]
+
+
+def _check_path(path: str) -> None:
+    try:
+        compile_path(path)
+    except SelectionError as error:
+        raise ValueError(error.message) from error
+
+
+class SinglePage(Section):
+    """The first answer is all there is."""
+
+    type: Literal["none"] = "none"
+
+
+class CursorPagination(Section):
+    """Each answer names the next page; the parameter brings the name there."""
+
+    type: Literal["cursor"]
+    parameter: str = "cursor"
+    next: str = "next"  # path in the answer; null, empty or missing on the last page
+
+
+class PagePagination(Section):
+    """Pages have numbers; the last is the one before an empty one, or the one that `total` names."""
+
+    type: Literal["page"]
+    parameter: str = "page"
+    first: int = 1
+    total: str = Field(default="", description="path in the answer to the number of pages")
+
+
+class OffsetPagination(Section):
+    """Pages begin at a count of records; the last is the one before an empty one, or reaches `total`."""
+
+    type: Literal["offset"]
+    parameter: str = "offset"
+    total: str = Field(default="", description="path in the answer to the number of records")
+
+
+class LinkPagination(Section):
+    """The header `Link: <…>; rel="next"` (RFC 8288) holds the address of the next page."""
+
+    type: Literal["link"]
+
+
+class NextUrlPagination(Section):
+    """The answer holds the address of the next page."""
+
+    type: Literal["next_url"]
+    next: str = "next"  # path in the answer; null, empty or missing on the last page
+
+
+Pagination = Annotated[
+    SinglePage | CursorPagination | PagePagination | OffsetPagination | LinkPagination | NextUrlPagination,
+    Field(discriminator="type"),
+]
+
+
+class PageSize(Section):
+    parameter: str = "limit"
+    value: int = Field(gt=0)
+
+
+class RateLimit(Section):
+    """At most so many requests in so many seconds; one host has one limit, the strictest of its sources."""
+
+    requests: int = Field(gt=0)
+    seconds: float = Field(default=1.0, gt=0)
+
+
+class Retry(Section):
+    """How long one page is tried, waits that the server asks for included."""
+
+    total_seconds: float = Field(default=120.0, gt=0)
+    connect_seconds: float = Field(default=10.0, gt=0, description="while nothing listens at all")
+    wait_initial_seconds: float = Field(default=0.2, gt=0)
+    wait_max_seconds: float = Field(default=10.0, gt=0)
+
+
+class Incremental(Section):
+    """Ask only for what changed: `parameter` is inclusive, records come ordered by `cursor`, then by key."""
+
+    cursor: str = "updated_at"
+    parameter: str = "updated_since"
+
+
+class ApiResource(ResourceHead):
+    """One collection of the API."""
+
+    path: str = Field(pattern=r"^/")
+    records: str = "data"  # path of the list in the answer; empty when the answer is the list
+    parameters: dict[str, str] = Field(default_factory=dict)
+    pagination: Pagination = SinglePage()
+    page_size: PageSize | None = None
+    incremental: Incremental
+
+    @model_validator(mode="after")
+    def _paths_can_be_read(self) -> ApiResource:
+        for path in (
+            self.records,
+            getattr(self.pagination, "next", ""),
+            getattr(self.pagination, "total", ""),
+        ):
+            _check_path(path)
+        return self
+
+
+class ApiSource(SourceHead):
+    """An API; `base_url` and secrets hold `${name}`, which the settings' variables fill in."""
+
+    type: Literal["api"] = "api"
+    base_url: str
+    auth: Auth = NoAuth()
+    rate_limit: RateLimit | None = None
+    timeout_seconds: float = Field(default=30.0, gt=0)
+    retry: Retry = Retry()
+    concurrency: int = Field(default=5, gt=0, le=32)
+    resources: tuple[ApiResource, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _no_twins(self) -> ApiSource:
+        refuse_twins(self.resources)
+        return self
