@@ -9,7 +9,8 @@ from open_data_contract_standard.model import SchemaObject
 from lake.contracts.contract import Breaker, Compatibility, Format, Framing, Mode, Route, StreamKind
 from lake.contracts.custom import Custom, read_custom
 from lake.contracts.document import ContractError, Key
-from lake.types import Field, FieldType, ListOf, MapOf, Primitive, Struct
+from lake.contracts.wire import unwritable
+from lake.types import Field, Primitive
 
 OBJECT: Key = ("schema", 0)
 _BOTH = frozenset({"mode", "eventTime", "allowedLateness", "maxBadShare", "maxBadAfter", "compatibility"})
@@ -74,9 +75,8 @@ def _topic(
     key = custom.text("key")
     if key and key not in {f.name for f in fields}:
         raise ContractError(custom.place("key"), f"key {key} is no property")
-    if written is not Format.JSON and (path := _keyed_by_no_text(fields)):
-        message = f"keys of map {path} are texts in every format but JSON"
-        raise ContractError((*OBJECT, "properties"), message)
+    if problem := unwritable(fields, written):
+        raise ContractError((*OBJECT, "properties"), problem)
     topic = table.physicalName or family
     route = _route(custom)
     # Streams of one topic need subjects of their own: these are what Confluent's serialisers use for a
@@ -114,19 +114,3 @@ def _event_time(custom: Custom, fields: tuple[Field, ...], kind: StreamKind) -> 
         message = f"eventTime {name} is no property of type date or timestamp"
         raise ContractError(custom.place("eventTime"), message)
     return name
-
-
-def _keyed_by_no_text(fields: tuple[Field, ...]) -> str:
-    """Return the name of a column that holds a map whose keys are no texts; empty when there is none."""
-
-    def below(kind: FieldType) -> bool:
-        match kind:
-            case MapOf():
-                return kind.key is not Primitive.STRING or below(kind.value)
-            case ListOf():
-                return below(kind.element)
-            case Struct():
-                return any(below(f.type) for f in kind.fields)
-        return False
-
-    return next((f.name for f in fields if below(f.type)), "")
