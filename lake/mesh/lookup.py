@@ -1,11 +1,34 @@
-"""Ask the catalog what a name means; asked anew for each statement, so that a promotion shows at once."""
+"""Ask the catalog what a statement's names mean, anew for each statement: a promotion shows at once.
+
+Names are asked about side by side, one round for each depth of views.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from datetime import datetime
+from weakref import WeakKeyDictionary
+
+from sqlglot import exp
+
 from lake.catalog.open import LakeCatalog
-from lake.catalog.views import list_views, load_view
-from lake.mesh.resolve import Find, ViewText
+from lake.catalog.published import snapshot_at
+from lake.catalog.tables import load_table
+from lake.catalog.views import load_view
+from lake.errors import BadInputError
+from lake.mesh.resolve import Find, ViewText, inline_views, parse_view, table_name, tables_read
+from lake.mesh.travel import pin
 from lake.types import TableName
+
+PHYSICAL = "sqlmesh__"  # prefix of the schemas that hold SQLMesh's physical tables
+_CALLERS = 8
+# Physical tables found beneath a view: such a name has its fingerprint in it and never becomes a view.
+_TABLES: WeakKeyDictionary[LakeCatalog, set[TableName]] = WeakKeyDictionary()
+
+# What a constant expression, written in a statement, names as a moment; the caller's engine knows.
+MomentOf = Callable[[exp.Expr], datetime]
 
 
 class CatalogViews:
@@ -13,21 +36,52 @@ class CatalogViews:
 
     def __init__(self, catalog: LakeCatalog) -> None:
         self._catalog = catalog
-        self._names: dict[str, frozenset[TableName]] = {}
+        self._tables = _TABLES.setdefault(catalog, set())
         self._texts: dict[TableName, ViewText | None] = {}
 
     def __call__(self, name: TableName) -> ViewText | None:
-        if name not in self._texts:
-            self._texts[name] = self._load(name)
+        self.ask([name])
         return self._texts[name]
 
+    def ask(self, names: Iterable[TableName], *, beneath_view: bool = False) -> None:
+        """Ask about the names that are not known yet, all at once."""
+        asked = [name for name in dict.fromkeys(names) if name not in self._texts]
+        self._texts.update({name: None for name in asked if name in self._tables})
+        missing = [name for name in asked if name not in self._tables]
+        if len(missing) < 2:
+            found = [self._load(name) for name in missing]
+        else:
+            with ThreadPoolExecutor(min(_CALLERS, len(missing)), "views") as callers:
+                answers = [callers.submit(copy_context().run, self._load, name) for name in missing]
+                found = [answer.result() for answer in answers]
+        self._texts.update(zip(missing, found, strict=True))
+        if beneath_view:
+            self._tables |= {n for n in missing if self._texts[n] is None and n.schema.startswith(PHYSICAL)}
+
     def _load(self, name: TableName) -> ViewText | None:
-        if name.schema not in self._names:
-            self._names[name.schema] = frozenset(list_views(self._catalog, name.schema))
-        if name not in self._names[name.schema]:
-            return None
         view = load_view(self._catalog, name)
         return ViewText(sql=view.sql) if view is not None else None
+
+
+def resolve(
+    statement: exp.Expr, catalog: LakeCatalog, *, moment_of: MomentOf, environment: str = ""
+) -> exp.Expr:
+    """Return the statement as DuckDB can run it: views inlined, moments turned into versions.
+
+    With `environment` a name means that environment's view where there is one and prod's where there is none.
+    """
+    views = CatalogViews(catalog)
+    find = in_environment(views, environment) if environment else views
+    names, known = tables_read(statement), frozenset[TableName]()
+    while names:
+        candidates = (candidate for name in names for candidate in _candidates(name, environment))
+        views.ask(candidates, beneath_view=bool(known))
+        known |= names
+        found = [(name, text) for name in names if (text := find(name)) is not None]
+        names = frozenset(n for name, text in found for n in tables_read(parse_view(name, text))) - known
+    tree = inline_views(statement, find)
+    pin(tree, table_name, lambda name, when: _snapshot_at(catalog, name, moment_of(when)))
+    return tree
 
 
 def in_environment(find: Find, environment: str) -> Find:
@@ -37,7 +91,21 @@ def in_environment(find: Find, environment: str) -> Find:
     """
 
     def found(name: TableName) -> ViewText | None:
-        own = TableName(schema=f"{name.schema}__{environment}", name=name.name)
-        return find(own) or find(name)
+        texts = (find(candidate) for candidate in _candidates(name, environment))
+        return next((text for text in texts if text is not None), None)
 
     return found
+
+
+def _candidates(name: TableName, environment: str) -> tuple[TableName, ...]:
+    """Return the names that `name` may stand for, best first."""
+    if not environment or name.schema.startswith(PHYSICAL):
+        return (name,)
+    return (TableName(schema=f"{name.schema}__{environment}", name=name.name), name)
+
+
+def _snapshot_at(catalog: LakeCatalog, name: TableName, moment: datetime) -> int:
+    state = load_table(catalog, name)
+    if state is None:
+        raise BadInputError(f"there is no table {name}", hint='lake sql "SELECT … FROM <schema>.<table>"')
+    return int(snapshot_at(state, moment))

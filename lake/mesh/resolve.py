@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import ErrorLevel, exp
 from sqlglot.errors import SqlglotError
 
-from lake.errors import BadInputError, ConfigurationError
+from lake.errors import ConfigurationError
+from lake.mesh.travel import DIALECT, carry, enclose
 from lake.types import CATALOG, TableName
 
-DIALECT = "duckdb"
 # What a view may be written in when it has no duckdb text, best first.
 _FALLBACKS = ("trino", "spark")
 _WRITES = (exp.Insert, exp.Delete, exp.Update, exp.Merge, exp.Create, exp.Drop, exp.Alter)
@@ -24,6 +25,7 @@ _WRITES = (exp.Insert, exp.Delete, exp.Update, exp.Merge, exp.Create, exp.Drop, 
 _SYSTEM = frozenset({"information_schema", "pg_catalog", "main", "memory", "temp", "system"})
 # What stands beside a table's name and belongs to its place in the query, not to the name.
 _KEPT = ("pivots", "joins", "laterals", "sample", "hints")
+_PARSED_KEPT = 1024  # view texts whose trees are remembered; a text means the same for ever
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ def inline_views(statement: exp.Expr, find: Find) -> exp.Expr:
     Raises ConfigurationError for views that refer to each other in a circle or can't be parsed,
     BadInputError for time travel on a view that is more than a selection of columns of one table.
     """
-    return _inline(statement.copy(), find, ())
+    return enclose(_inline(statement.copy(), find, ()))
 
 
 def tables_read(statement: exp.Expr) -> frozenset[TableName]:
@@ -67,7 +69,12 @@ def table_name(table: exp.Table) -> TableName | None:
 
 
 def parse_view(name: TableName, view: ViewText) -> exp.Query:
-    """Return a view's query as a tree; prefers the duckdb text."""
+    """Return a view's query as a tree of its own, its names qualified by the view's schema.
+
+    The duckdb text is preferred, else another is translated.
+
+    Raises ConfigurationError when the text is in no language that we know, wrong, or has no equal in DuckDB.
+    """
     dialect = next((d for d in (DIALECT, *_FALLBACKS) if d in view.sql), None)
     if dialect is None:
         raise ConfigurationError(
@@ -75,15 +82,39 @@ def parse_view(name: TableName, view: ViewText) -> exp.Query:
             hint=f"replace it with a view that has a {DIALECT} text",
         )
     try:
-        query = sqlglot.parse_one(view.sql[dialect], dialect=dialect)
+        query = _parsed(view.sql[dialect], dialect)
     except SqlglotError as error:
-        raise ConfigurationError(f"view {name}: its {dialect} text can't be parsed: {error}") from error
+        raise ConfigurationError(
+            f"view {name}: its {dialect} text can't be read: {str(error).splitlines()[0]}",
+            hint=f"replace it with a view that has a {DIALECT} text",
+        ) from error
     if not isinstance(query, exp.Query):
         raise ConfigurationError(f"view {name}: its {dialect} text is no query")
-    return query
+    own = query.copy()
+    _qualify(own, name.schema)
+    return own
 
 
-def _inline(tree: exp.Expr, find: Find, path: tuple[TableName, ...]) -> exp.Expr:
+@lru_cache(maxsize=_PARSED_KEPT)
+def _parsed(text: str, dialect: str) -> exp.Expr:
+    """Parse a view's text; one in another dialect goes through DuckDB's, so that what it lacks shows here."""
+    tree: exp.Expr = sqlglot.parse_one(text, dialect=dialect)
+    if dialect == DIALECT:
+        return tree
+    for table in tree.find_all(exp.Table):
+        if (version := table.args.get("version")) is not None:
+            table.set("version", None)
+            table.set("when", exp.HistoricalData(this="AT", kind=version.name, expression=version.expression))
+    translated: exp.Expr = sqlglot.parse_one(
+        enclose(tree).sql(DIALECT, unsupported_level=ErrorLevel.RAISE), dialect=DIALECT
+    )
+    return translated
+
+
+def _inline(
+    tree: exp.Expr, find: Find, path: tuple[TableName, ...], asked: TableName | None = None
+) -> exp.Expr:
+    """Inline below one name after the other; `asked` is the view whose past the statement asks for."""
     for table in list(_reads(tree)):
         name = table_name(table)
         if name is None:
@@ -96,10 +127,10 @@ def _inline(tree: exp.Expr, find: Find, path: tuple[TableName, ...]) -> exp.Expr
             circle = " -> ".join(str(part) for part in (*path[path.index(name) :], name))
             raise ConfigurationError(f"views refer to each other in a circle: {circle}")
         query = parse_view(name, view)
-        _qualify(query, name.schema)
-        if when := table.args.get("when"):
-            _travel(query, when, name)
-        inner = _inline(query, find, (*path, name))
+        when = table.args.get("when")
+        if when is not None:
+            carry(query, when, asked or name)
+        inner = _inline(query, find, (*path, name), (asked or name) if when is not None else None)
         if table is tree:
             return inner
         _unqualify_columns(table)
@@ -156,21 +187,3 @@ def _unqualify_columns(table: exp.Table) -> None:
         ):
             column.set("db", None)
             column.set("catalog", None)
-
-
-def _travel(query: exp.Query, when: exp.Expr, name: TableName) -> None:
-    """Carry `AT (VERSION => …)` to the table beneath a view that only selects columns of it."""
-    source = query.args.get("from_")
-    plain = (
-        isinstance(query, exp.Select)
-        and source is not None
-        and isinstance(source.this, exp.Table)
-        and not any(value for key, value in query.args.items() if key not in {"expressions", "from_", "kind"})
-        and all(isinstance(item.unalias(), exp.Column | exp.Star) for item in query.expressions)
-    )
-    if not plain or source is None:
-        raise BadInputError(
-            f"{name} is computed from its tables, so it has no versions of its own",
-            hint="use AT (…) on the tables that the view reads",
-        )
-    source.this.set("when", when.copy())

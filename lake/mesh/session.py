@@ -8,20 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 import pyarrow as pa
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from lake.catalog.open import LakeCatalog, open_catalog
 from lake.catalog.views import list_schemas
 from lake.errors import BadInputError, RefusedError
 from lake.mesh.engine import mapped_engine, open_engine
-from lake.mesh.lookup import CatalogViews, in_environment
-from lake.mesh.resolve import Find, inline_views
+from lake.mesh.lookup import resolve
+from lake.mesh.moment import moment_of
+from lake.mesh.travel import DIALECT, parse
 from lake.settings import Settings
 
 PROD = "prod"
@@ -51,17 +49,23 @@ class Session:
     def prepare(self, sql: str, *, environment: str = PROD) -> str:
         """Return the statement as DuckDB gets it: its views inlined."""
         explain, statement = _parse(sql)
-        resolved = inline_views(statement, self._find(environment)).sql("duckdb")
-        return f"EXPLAIN {resolved}" if explain else resolved
+        with mapped_engine(self.settings, "prepare a query"):
+            resolved = resolve(
+                statement,
+                self.catalog,
+                environment=self._suffix(environment),
+                moment_of=lambda when: moment_of(self.connection, when),
+            )
+        return f"{'EXPLAIN ' if explain else ''}{resolved.sql(DIALECT)}"
 
-    def _find(self, environment: str) -> Find:
-        views = CatalogViews(self.catalog)
+    def _suffix(self, environment: str) -> str:
+        """Return what SQLMesh appends to schemas in an environment, nothing for prod."""
         name = environment.lower().replace("-", "_")
         if name == PROD:
-            return views
+            return ""
         if not any(schema.endswith(f"__{name}") for schema in list_schemas(self.catalog)):
             raise BadInputError(f"there is no environment {environment}", hint=f"sqlmesh plan {environment}")
-        return in_environment(views, name)
+        return name
 
 
 @contextmanager
@@ -79,11 +83,7 @@ def _parse(sql: str) -> tuple[bool, exp.Expr]:
     """Return whether the statement asks for a plan, and the statement itself; refuse all but reading."""
     text = sql.strip().rstrip(";")
     explain = text[: len(_EXPLAIN)].lower() == _EXPLAIN
-    try:
-        statements: list[Any] = sqlglot.parse(text[len(_EXPLAIN) :] if explain else text, dialect="duckdb")
-    except SqlglotError as error:
-        raise BadInputError(f"the SQL can't be parsed: {_reason(error)}") from error
-    found = [statement for statement in statements if statement is not None]
+    found = parse(text[len(_EXPLAIN) :] if explain else text)
     if len(found) != 1:
         raise BadInputError("write one statement", hint='lake sql "SELECT …"')
     if not isinstance(found[0], _READS):
@@ -91,7 +91,3 @@ def _parse(sql: str) -> tuple[bool, exp.Expr]:
             f"{found[0].key.upper()} is no reading statement", hint="change models and run sqlmesh plan"
         )
     return explain, found[0]
-
-
-def _reason(error: SqlglotError) -> str:
-    return str(error).splitlines()[0].replace("\x1b[4m", "").replace("\x1b[0m", "")

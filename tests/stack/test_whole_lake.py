@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from lake.postgres import connect
 from tests.docs.test_commands import typed_commands
-from tests.fakes.small_lake import SmallLake
+from tests.fakes.small_lake import ROOT, SmallLake
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("whole-lake")]
 
@@ -84,6 +84,14 @@ def test_every_command_of_the_docs_runs(lake):
     ran = [line for line in runnable() if lake.run(*shlex.split(line)) is not None]
 
     assert len(ran) >= 15
+
+
+def test_the_python_of_the_notebook_page_runs(lake):
+    """As one script, on the environment that the pages' commands made."""
+    page = (ROOT / "docs" / "notebooks.md").read_text(encoding="utf-8")
+    script = "\n".join(re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+
+    assert "int64" in lake.run("python", "-c", f"{script}\nprint(joined.dtypes)")
 
 
 def test_no_secret_is_written_where_it_does_not_belong(lake):

@@ -8,12 +8,15 @@ import sqlglot
 
 from lake.errors import BadInputError, ConfigurationError
 from lake.mesh.lookup import in_environment
-from lake.mesh.resolve import ViewText, inline_views, tables_read
+from lake.mesh.resolve import ViewText, inline_views, table_name, tables_read
+from lake.mesh.travel import parse, pin
 from lake.types import TableName
 
 VIEWS = {
     "a.plain": "SELECT x, y FROM lake.p.t",
     "a.cte": "WITH q AS (SELECT * FROM lake.a.plain) SELECT q.x FROM q JOIN lake.a.plain AS z USING (x)",
+    "a.above": 'SELECT p."x" FROM lake.a.plain AS p',
+    "a.above_grouped": "SELECT n FROM lake.a.grouped",
     "a.circle1": "SELECT * FROM lake.a.circle2",
     "a.circle2": "SELECT * FROM lake.a.circle1",
     "a.loose": "SELECT * FROM loc",
@@ -115,6 +118,68 @@ def test_time_travel_on_a_computed_view_is_refused(view: str) -> None:
     """Trino ignores it silently; here it is an error."""
     with pytest.raises(BadInputError, match="no versions of its own"):
         resolved(f"SELECT * FROM {view} AT (VERSION => 5)")
+
+
+def test_time_travel_goes_through_views_on_views() -> None:
+    """Each of them only selects columns."""
+    assert "lake.p.t AT (VERSION => 5)" in resolved("SELECT * FROM a.above AT (VERSION => 5)")
+
+
+def test_a_refusal_names_the_view_that_was_asked_for() -> None:
+    """Not the one beneath, whose name nobody typed."""
+    with pytest.raises(BadInputError, match=r"a\.above_grouped is computed"):
+        resolved("SELECT * FROM a.above_grouped AT (VERSION => 5)")
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["a.plain AT (VERSION => 5) AS old", "a.plain AS old AT (VERSION => 5)", "a.plain old AT (VERSION => 5)"],
+)
+def test_the_alias_of_a_travelling_table_stands_on_either_side(reference: str) -> None:
+    """DuckDB's order and sqlglot's; DuckDB is given neither, because they print in the wrong order."""
+    [statement] = parse(f"SELECT old.y FROM {reference} JOIN p.t AS new ON new.x = old.x")
+    assert inline_views(statement, find).sql("duckdb") == (
+        "SELECT old.y FROM (SELECT x, y FROM lake.p.t AT (VERSION => 5)) AS old"
+        " JOIN lake.p.t AS new ON new.x = old.x"
+    )
+    [plain] = parse("SELECT old.y FROM p.t AS old AT (VERSION => 5)")
+    assert inline_views(plain, find).sql("duckdb") == (
+        "SELECT old.y FROM (SELECT * FROM lake.p.t AT (VERSION => 5)) AS old"
+    )
+
+
+def test_a_moment_becomes_the_version_that_stood_then() -> None:
+    """Tables of other databases are DuckDB's own business."""
+    [statement] = parse(
+        "SELECT * FROM p.t AT (TIMESTAMP => now()), p.t AT (VERSION => 3), temp.x AT (TIMESTAMP => now())"
+    )
+    pin(statement, table_name, lambda name, when: len(when.sql()) + len(str(name)))
+    sql = statement.sql("duckdb")
+    assert [sql.count(text) for text in ("AT (VERSION => 8)", "AT (VERSION => 3)", "TIMESTAMP =>")] == [
+        1,
+        1,
+        1,
+    ]
+
+
+def test_what_is_no_sql_is_refused_with_the_reason() -> None:
+    """No escape codes of a terminal in it."""
+    with pytest.raises(BadInputError, match="can't be parsed") as raised:
+        parse("SELECT FROM WHERE (")
+    assert "\x1b" not in raised.value.message
+
+
+def test_a_translated_view_may_travel_and_what_duckdb_lacks_is_refused() -> None:
+    """Trino's FOR VERSION AS OF is DuckDB's AT; a function without an equal is no silent guess."""
+    texts = {"a.old": "SELECT x FROM lake.p.t FOR VERSION AS OF 7 AS t", "a.bad": "SELECT FROM ("}
+
+    def trino(name: TableName) -> ViewText | None:
+        return ViewText(sql={"trino": texts[str(name)]}) if str(name) in texts else None
+
+    sql = inline_views(sqlglot.parse_one("SELECT * FROM a.old", dialect="duckdb"), trino).sql("duckdb")
+    assert sql == 'SELECT * FROM (SELECT x FROM (SELECT * FROM lake.p.t AT (VERSION => 7)) AS t) AS "old"'
+    with pytest.raises(ConfigurationError, match=r"a\.bad: its trino text can't be read"):
+        inline_views(sqlglot.parse_one("SELECT * FROM a.bad", dialect="duckdb"), trino)
 
 
 def test_a_view_without_a_duckdb_text_is_translated() -> None:

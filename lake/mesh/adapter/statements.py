@@ -6,18 +6,18 @@ import re
 from typing import Any
 
 import duckdb
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 from sqlmesh.core.engine_adapter.duckdb import DuckDBEngineAdapter
 from typing_extensions import override
 
-from lake.errors import LakeError
+from lake.errors import BadInputError, LakeError
 from lake.mesh.engine import engine_error
 from lake.mesh.errors import StockError, as_stock
-from lake.mesh.lookup import CatalogViews
-from lake.mesh.resolve import inline_views, table_name
+from lake.mesh.lookup import resolve
+from lake.mesh.moment import moment_of
+from lake.mesh.resolve import table_name
 from lake.mesh.runtime import Runtime
+from lake.mesh.travel import parse
 from lake.types import CATALOG, TableName
 
 _WRITES = (exp.Insert, exp.Delete, exp.Update, exp.Merge)
@@ -71,7 +71,9 @@ class StatementAdapter(DuckDBEngineAdapter):
     def resolve(self, statement: exp.Expr) -> exp.Expr:
         """Return a statement with the catalog's views inlined, as of now."""
         try:
-            return inline_views(statement, CatalogViews(self.runtime.catalog))
+            return resolve(
+                statement, self.runtime.catalog, moment_of=lambda when: moment_of(self.cursor, when)
+            )
         except LakeError as error:
             raise as_stock(error) from error
 
@@ -121,6 +123,7 @@ def _parsed(sql: str) -> exp.Expr | None:
     if not _READING.match(sql):
         return None
     try:
-        return sqlglot.parse_one(sql, dialect="duckdb")
-    except SqlglotError:
+        [statement] = parse(sql)
+    except (BadInputError, ValueError):  # or several statements
         return None
+    return statement
