@@ -77,6 +77,7 @@ def runnable() -> list[str]:
     ]
 
 
+@pytest.mark.timeout(1200)  # dozens of whole commands, on a machine that may be busy
 def test_every_command_of_the_docs_runs(lake):
     """README and docs in their order, after a model was edited: each ends with success."""
     mart = lake.project.root / "models" / "marts" / "households" / "household_value.sql"
