@@ -15,8 +15,9 @@ from lake.activation.rows import to_records
 from lake.catalog import load_table
 from lake.errors import BadInputError
 from lake.mesh.engine import mapped_engine
-from lake.mesh.resolve import DIALECT, table_name
+from lake.mesh.resolve import table_name
 from lake.mesh.session import Session, open_session
+from lake.mesh.travel import DIALECT
 from lake.settings import Settings
 from lake.types import TableName, quote_identifier
 

@@ -13,7 +13,8 @@ from lake.contracts import Contract
 from lake.inspect.values import Layer, TableFacts
 from lake.mesh.graph import Graph, Node
 from lake.mesh.lookup import CatalogViews
-from lake.mesh.resolve import DIALECT, inline_views, tables_read
+from lake.mesh.resolve import inline_views, tables_read
+from lake.mesh.travel import DIALECT
 from lake.settings import Settings
 from lake.types import TableName
 

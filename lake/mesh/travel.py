@@ -13,6 +13,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import SqlglotError
+from sqlglot.parsers.duckdb import DuckDBParser
 
 from lake.errors import BadInputError
 from lake.types import TableName
@@ -22,11 +23,11 @@ DIALECT = "duckdb"
 SnapshotAt = Callable[[TableName, exp.Expr], int]
 
 
-class _TravellingParser(DuckDB.Parser):
+class _TravellingParser(DuckDBParser):
     """DuckDB writes `t AS a AT (VERSION => 1)`, sqlglot reads only `t AT (VERSION => 1) AS a`: read both."""
 
     def _parse_table_alias(self, alias_tokens: Any = None) -> exp.TableAlias | None:
-        alias = super()._parse_table_alias(alias_tokens)
+        alias: exp.TableAlias | None = super()._parse_table_alias(alias_tokens)
         if alias is not None and (when := self._parse_historical_data()) is not None:
             alias.meta["when"] = when
         return alias

@@ -86,7 +86,7 @@ def test_source_systems_and_models_import_nothing_of_ours(folder: str):
 
 
 def test_package_fronts_only_re_export():
-    """`__init__.py` holds a docstring, imports and `__all__` (which ruff sorts); `lake` itself loads lazily."""
+    """`__init__.py` holds a docstring, imports and `__all__` (which ruff sorts); `lake` loads lazily."""
     fronts = (p for p in modules("lake", "ingest", "app") if p.name == "__init__.py")
     for path in (p for p in fronts if p != ROOT / "lake" / "__init__.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -30,7 +30,7 @@ from sqlmesh import ExecutionContext, model
 
 @model("{me}.doubled", kind="FULL", columns={{"g": "int", "v": "bigint"}}, depends_on=["{me}.counts"],
        audits=[("agrees", {{}})])
-def execute(context: ExecutionContext, start: t.Any, end: t.Any, execution_time: t.Any, **kwargs: t.Any) -> pd.DataFrame:
+def execute(context: ExecutionContext, **kwargs: t.Any) -> pd.DataFrame:
     frame = context.fetchdf("SELECT g, v * 2 AS v FROM " + context.resolve_table("{me}.counts") + " AS c")
     again = context.fetchdf("SELECT SUM(n) AS n FROM lake.{me}.shown")
     assert int(again["n"].iloc[0]) == 3
@@ -39,7 +39,8 @@ def execute(context: ExecutionContext, start: t.Any, end: t.Any, execution_time:
 AUDIT = """\
 AUDIT (name agrees);
 SELECT d.g FROM @this_model AS d
-WHERE d.v <> (SELECT 2 * c.v FROM {me}.counts AS c WHERE c.g = d.g) OR (SELECT SUM(n) FROM lake.{me}.shown) <> 3
+WHERE d.v <> (SELECT 2 * c.v FROM {me}.counts AS c WHERE c.g = d.g)
+   OR (SELECT SUM(n) FROM lake.{me}.shown) <> 3
 """
 
 
@@ -169,7 +170,7 @@ def test_another_process_sees_a_promotion_at_its_next_query(project: MeshProject
 
 def test_a_name_that_is_nothing_is_refused(project: MeshProject, context: Any) -> None:
     """With what to write instead, before a service is asked."""
-    with pytest.raises(BadInputError, match="write schema.name"):
+    with pytest.raises(BadInputError, match=r"write schema\.name"):
         lake.read("counts", project=project.project)
     with pytest.raises(BadInputError, match="no moment"):
         lake.read(f"{project.name}.counts", as_of="yesterday", project=project.project)
