@@ -164,7 +164,7 @@ def _struct_differences(existing: StructType, wanted: StructType, prefix: str) -
             yield f"{path} is missing"
         elif isinstance(own.field_type, StructType) and isinstance(field.field_type, StructType):
             yield from _struct_differences(own.field_type, field.field_type, f"{path}.")
-        elif str(own.field_type) != str(field.field_type) and not _same_shape(
+        elif str(own.field_type) != str(field.field_type) and not same_shape(
             own.field_type, field.field_type
         ):
             yield f"{path} is {own.field_type}, not {field.field_type}"
@@ -172,12 +172,12 @@ def _struct_differences(existing: StructType, wanted: StructType, prefix: str) -
             yield f"{path} is required in the table and optional in the contract"
 
 
-def _same_shape(one: IcebergType, other: IcebergType) -> bool:
+def same_shape(one: IcebergType, other: IcebergType) -> bool:
     """Compare lists and maps by what they hold: their ids differ from table to table."""
     if isinstance(one, ListType) and isinstance(other, ListType):
-        return _same_shape(one.element_type, other.element_type)
+        return same_shape(one.element_type, other.element_type)
     if isinstance(one, MapType) and isinstance(other, MapType):
-        return _same_shape(one.key_type, other.key_type) and _same_shape(one.value_type, other.value_type)
+        return same_shape(one.key_type, other.key_type) and same_shape(one.value_type, other.value_type)
     if isinstance(one, StructType) and isinstance(other, StructType):
         return not list(_struct_differences(one, other, "")) and len(one.fields) == len(other.fields)
     return one == other

@@ -60,7 +60,7 @@ class LakeConnectionConfig(ProjectConnectionConfig):
 
     @property
     def _connection_factory(self) -> Callable[[], Any]:
-        factory: Callable[[], Any] = self._runtime().open_connection
+        factory: Callable[[], Any] = self._services().open_connection
         return factory
 
     def get_catalog(self) -> str:
@@ -71,26 +71,26 @@ class LakeConnectionConfig(ProjectConnectionConfig):
         register_comments_override: bool = False,  # noqa: FBT001, FBT002  the signature is SQLMesh's
         concurrent_tasks: int | None = None,
     ) -> EngineAdapter:
-        from lake.mesh.seams import install  # noqa: PLC0415  SQLMesh is half loaded at registration
+        # SQLMesh is half loaded when the types are registered.
+        from lake.mesh.pools import ThreadCursors  # noqa: PLC0415
+        from lake.mesh.runtime import Runtime  # noqa: PLC0415
+        from lake.mesh.seams import install  # noqa: PLC0415
 
         install()
-        tasks = concurrent_tasks or self.concurrent_tasks
-        runtime = self._runtime()
+        services = self._services()
         return self._engine_adapter(
-            runtime.open_connection,
-            multithreaded=tasks > 1,
+            ThreadCursors(services.open_connection),
+            multithreaded=(concurrent_tasks or self.concurrent_tasks) > 1,
             default_catalog=CATALOG,
             register_comments=register_comments_override or self.register_comments,
             pretty_sql=self.pretty_sql,
-            shared_connection=True,
-            schema_differ_overrides=self.schema_differ_overrides,
-            runtime=runtime,
+            runtime=Runtime(services),
         )
 
-    def _runtime(self) -> Any:
-        from lake.mesh.runtime import Runtime  # noqa: PLC0415  SQLMesh is half loaded at registration
+    def _services(self) -> Any:
+        from lake.mesh.runtime import Services  # noqa: PLC0415  SQLMesh is half loaded at registration
 
-        return Runtime(project=project_of(self.project))
+        return Services(project_of(self.project))
 
 
 class LakeTrinoConnectionConfig(ProjectConnectionConfig):
@@ -150,6 +150,22 @@ class LakeStateConnectionConfig(ProjectConnectionConfig):
         from lake.mesh.state import open_state  # noqa: PLC0415  see LakeConnectionConfig
 
         return lambda: open_state(self._settings().postgres)
+
+    def create_engine_adapter(
+        self,
+        register_comments_override: bool = False,  # noqa: FBT001, FBT002  the signature is SQLMesh's
+        concurrent_tasks: int | None = None,
+    ) -> EngineAdapter:
+        from lake.mesh.pools import ThreadConnections  # noqa: PLC0415  see LakeConnectionConfig
+
+        del register_comments_override, concurrent_tasks
+        return self._engine_adapter(
+            ThreadConnections(self._connection_factory),
+            multithreaded=True,
+            default_catalog=self.get_catalog(),
+            register_comments=self.register_comments,
+            pre_ping=self.pre_ping,
+        )
 
     def get_catalog(self) -> str | None:
         return self._settings().postgres.database

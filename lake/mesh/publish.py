@@ -40,6 +40,7 @@ from lake.errors import LakeError, TransientError
 from lake.log import get_logger
 from lake.mesh.engine import engine_error
 from lake.mesh.errors import StockError, as_stock
+from lake.mesh.hidden import HIDDEN, read_hidden
 from lake.mesh.runtime import Runtime
 from lake.types import TableName, quote_text
 
@@ -93,7 +94,7 @@ class Publication:
                     hint="let a model write its own table only",
                 )
             return
-        self.runtime.table_lock(table).acquire()
+        self.runtime.services.table_lock(table).acquire()
         self.table, self.cursor = table, cursor
         # 0 An attempt that can't be written is not begun.
         try:
@@ -158,11 +159,14 @@ class Publication:
     def _stamp(self) -> None:
         """Put the attempt first in the table's list; a foreign commit since BEGIN refuses the whole."""
         target = _some(self.table).quoted
-        row = self.cursor.execute(
-            f"SELECT value FROM iceberg_table_properties({target}) WHERE key = ?",  # noqa: S608  quoted name
-            [STAMP],
-        ).fetchone()
-        stamps = [str(self.attempt_id), *read_stamps(row[0] if row else None)][:STAMPS_KEPT]
+        rows = self.cursor.execute(
+            f"SELECT key, value FROM iceberg_table_properties({target}) WHERE key IN (?, ?)",  # noqa: S608  quoted name
+            [STAMP, HIDDEN],
+        ).fetchall()
+        present = dict(rows)
+        if read_hidden(present.get(HIDDEN)):
+            self.runtime.with_hidden.add(_some(self.table))
+        stamps = [str(self.attempt_id), *read_stamps(present.get(STAMP))][:STAMPS_KEPT]
         self.cursor.execute(
             f"CALL set_iceberg_table_properties({target}, {{'{STAMP}': {quote_text(json.dumps(stamps))}}})"
         ).fetchall()
@@ -211,7 +215,7 @@ class Publication:
 
     def _release(self) -> None:
         table, self.table, self.cursor = _some(self.table), None, None
-        self.runtime.table_lock(table).release()
+        self.runtime.services.table_lock(table).release()
 
 
 def publish(

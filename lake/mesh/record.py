@@ -199,7 +199,6 @@ def plan_recorded(runtime: Runtime, plan: Any) -> Iterator[None]:
         changes=_changes(plan),
     )
     runtime.history.put(record)
-    runtime.plan_id = record.plan_id
     result, reason = Result.INTERRUPTED, ""
     try:
         yield
@@ -208,7 +207,6 @@ def plan_recorded(runtime: Runtime, plan: Any) -> Iterator[None]:
         result, reason = Result.FAILED, str(error)[:_ERROR_KEPT]
         raise
     finally:
-        runtime.plan_id = ""
         runtime.history.put(replace(record, finished_at=datetime.now(UTC), result=result, error=reason))
         runtime.history.flush()
 

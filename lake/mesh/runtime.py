@@ -1,6 +1,7 @@
-"""What the adapters of one SQLMesh Context share: settings, catalog, history and open publishes.
+"""What the adapters of one SQLMesh Context share, and what belongs to one plan or run of it.
 
-SQLMesh clones an adapter for each plan and thread, and each clone must see the same publishes.
+SQLMesh clones an adapter for each plan and thread. All clones share the services; each plan and each
+run has its own ids and its own open publishes, so that two of them may go on in one Context.
 """
 
 from __future__ import annotations
@@ -23,16 +24,13 @@ if TYPE_CHECKING:
     from lake.mesh.publish import Publication
 
 
-class Runtime:
-    """Opened when first needed: loading a project touches no service."""
+class Services:
+    """The lake of one Context, opened when first needed: loading a project touches no service."""
 
-    def __init__(self, *, project: Project) -> None:
+    def __init__(self, project: Project) -> None:
         self.project = project
-        self._local = threading.local()
         self._opening = threading.Lock()
         self._locks: dict[TableName, threading.RLock] = {}
-        self.plan_id = ""  # of the plan that this Context applies
-        self.run_id: UUID | None = None  # of the pass over an environment that is going on
 
     @cached_property
     def settings(self) -> Settings:
@@ -60,15 +58,6 @@ class Runtime:
         except LakeError as error:
             raise as_stock(error) from error
 
-    @property
-    def publication(self) -> Publication | None:
-        """The publish that this thread has open."""
-        return getattr(self._local, "publication", None)
-
-    @publication.setter
-    def publication(self, value: Publication | None) -> None:
-        self._local.publication = value
-
     def table_lock(self, table: TableName) -> threading.RLock:
         """Return the lock under which this process publishes a table."""
         with self._opening:
@@ -80,3 +69,43 @@ class Runtime:
             return open_engine(self.settings)
         except LakeError as error:
             raise as_stock(error) from error
+
+
+class Runtime:
+    """One plan, one run, or a Context at rest."""
+
+    def __init__(self, services: Services, *, plan_id: str = "") -> None:
+        self.services = services
+        self.plan_id = plan_id  # of the plan that is applied
+        self.run_id: UUID | None = None  # of the pass over an environment that is going on
+        self.with_hidden: set[TableName] = set()  # tables seen with columns to drop
+        self._local = threading.local()
+
+    @property
+    def project(self) -> Project:
+        return self.services.project
+
+    @property
+    def settings(self) -> Settings:
+        return self.services.settings
+
+    @property
+    def control(self) -> PostgresSettings:
+        return self.services.control
+
+    @property
+    def history(self) -> History:
+        return self.services.history
+
+    @property
+    def catalog(self) -> LakeCatalog:
+        return self.services.catalog
+
+    @property
+    def publication(self) -> Publication | None:
+        """The publish that this thread has open."""
+        return getattr(self._local, "publication", None)
+
+    @publication.setter
+    def publication(self, value: Publication | None) -> None:
+        self._local.publication = value

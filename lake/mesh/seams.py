@@ -4,9 +4,11 @@
     SnapshotEvaluator.audit         its audits                  -> commit or roll back, records
     Scheduler.run_merged_intervals  one pass over an environment  -> a run record
     BuiltInPlanEvaluator.evaluate   one applied plan             -> a plan record
+    GenericContext.plan_builder     one plan before it is applied  -> refusals
+    plan.builder.get_schema_differ  changes of a model's columns  -> Iceberg's rules for them
 
 Stock SQLMesh publishes before it looks at the audits' results, on every engine; the first two close
-that gap. All four leave other engines' adapters alone. `tests/contract/test_sqlmesh_seams.py` fails
+that gap. The first four leave other engines' adapters alone. `tests/contract/test_sqlmesh_seams.py` fails
 when a new SQLMesh calls them differently.
 """
 
@@ -16,14 +18,20 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from sqlmesh.core.context import GenericContext
+from sqlmesh.core.plan import builder
 from sqlmesh.core.plan.evaluator import BuiltInPlanEvaluator
 from sqlmesh.core.scheduler import Scheduler
 from sqlmesh.core.snapshot import Snapshot
 from sqlmesh.core.snapshot.evaluator import SnapshotEvaluator
 
+from lake.clock import Deadline, SystemClock
 from lake.control import RunKind
-from lake.log import configure_unless_done
+from lake.errors import LakeError
+from lake.log import configure_unless_done, get_logger
 from lake.mesh.adapter import LakeEngineAdapter
+from lake.mesh.differ import iceberg_differ
+from lake.mesh.hidden import drop_hidden
 from lake.mesh.publish import publish
 from lake.mesh.record import (
     plan_recorded,
@@ -32,8 +40,11 @@ from lake.mesh.record import (
     run_recorded,
     work_of,
 )
+from lake.mesh.refuse import check_supported
 from lake.mesh.runtime import Runtime
 from lake.settings import log_level
+
+log = get_logger("mesh")
 
 _MARK = "lakemesh"
 
@@ -45,16 +56,18 @@ def install() -> None:
     _wrap(SnapshotEvaluator, "audit", _audit)
     _wrap(Scheduler, "run_merged_intervals", _run)
     _wrap(BuiltInPlanEvaluator, "evaluate", _plan)
+    _wrap(GenericContext, "plan_builder", _build)
+    _wrap(builder, "get_schema_differ", _differ)
 
 
-def _wrap(owner: type, name: str, around: Callable[..., Any]) -> None:
+def _wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
     stock = getattr(owner, name)
     if getattr(stock, _MARK, False):
         return
 
     @wraps(stock)
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return around(stock, self, *args, **kwargs)
+    def method(*args: Any, **kwargs: Any) -> Any:
+        return around(stock, *args, **kwargs)
 
     setattr(method, _MARK, True)
     setattr(owner, name, method)
@@ -127,4 +140,31 @@ def _plan(
     if runtime is None:
         return stock(evaluator, plan, *args, **kwargs)
     with plan_recorded(runtime, plan):
-        return stock(evaluator, plan, *args, **kwargs)
+        done = stock(evaluator, plan, *args, **kwargs)
+        _drop_hidden(evaluator.snapshot_evaluator)
+        return done
+
+
+def _drop_hidden(evaluator: SnapshotEvaluator) -> None:
+    """Drop what models have lost, now that the views are replaced; what fails waits for the next plan."""
+    runtime = _runtime(evaluator)
+    if runtime is None or not runtime.with_hidden:
+        return
+    deadline = Deadline.after(runtime.settings.engine.publish_seconds, SystemClock())
+    try:
+        drop_hidden(runtime.catalog, runtime.with_hidden, deadline=deadline)
+    except LakeError as error:
+        log.warning("columns.kept", reason=error.message)
+
+
+def _build(stock: Callable[..., Any], context: Any, *args: Any, **kwargs: Any) -> Any:
+    built = stock(context, *args, **kwargs)
+    if isinstance(context.engine_adapter, LakeEngineAdapter):
+        changed = built._context_diff.new_snapshots.values()  # noqa: SLF001  building it here would fix its dates
+        check_supported(changed, context.snapshot_evaluator.get_adapter)
+    return built
+
+
+def _differ(stock: Callable[..., Any], dialect: str, *args: Any, **kwargs: Any) -> Any:
+    """Let a plan call a change destructive exactly when the table's migration would lose values."""
+    return iceberg_differ(stock(dialect, *args, **kwargs))

@@ -79,6 +79,47 @@ def test_a_plan_is_applied_by_the_built_in_evaluator() -> None:
     } <= set(EvaluatablePlan.model_fields)  # fmt: skip
 
 
+def test_a_plan_is_built_where_its_new_versions_can_be_looked_at() -> None:
+    """`seams` refuses what the engines lack there, before the plan is shown."""
+    from sqlmesh.core.context import GenericContext
+    from sqlmesh.core.context_diff import ContextDiff
+    from sqlmesh.core.plan.builder import PlanBuilder
+
+    assert "self.plan_builder(" in inspect.getsource(inspect.unwrap(GenericContext.plan))
+    assert "self._context_diff = context_diff" in inspect.getsource(PlanBuilder.__init__)
+    assert "new_snapshots" in ContextDiff.model_fields
+
+
+def test_a_plan_judges_changes_of_columns_by_a_function_of_its_module() -> None:
+    """`seams` puts Iceberg's rules in its place."""
+    from sqlmesh.core.plan import builder
+
+    checks = inspect.getsource(builder.PlanBuilder._check_destructive_additive_changes)
+    assert "get_schema_differ(snapshot.model.dialect).compare_columns(" in checks
+    assert parameters(builder.get_schema_differ) == ["dialect", "overrides"]
+
+
+def test_a_plan_and_a_run_mark_the_adapters_that_they_use() -> None:
+    """The adapter gives a marked clone ids and publishes of its own."""
+    from sqlmesh.core.context import GenericContext
+    from sqlmesh.core.plan.evaluator import BuiltInPlanEvaluator
+    from sqlmesh.core.snapshot.evaluator import SnapshotEvaluator
+
+    for owner in (GenericContext.run, BuiltInPlanEvaluator.evaluate):
+        assert "set_correlation_id(" in inspect.getsource(inspect.unwrap(owner))
+    marked = inspect.getsource(SnapshotEvaluator.set_correlation_id)
+    assert "adapter.with_settings(correlation_id=correlation_id)" in marked
+
+
+def test_recycling_goes_through_the_pools_that_we_replace() -> None:
+    """`pools` closes what ended threads hold, by these fields."""
+    from sqlmesh.utils.connection_pool import ThreadLocalConnectionPool, ThreadLocalSharedConnectionPool
+
+    for pool in (ThreadLocalConnectionPool(object), ThreadLocalSharedConnectionPool(object)):
+        assert {"_thread_cursors", "_thread_attributes", "_thread_cursors_lock"} <= set(vars(pool))
+    assert "_thread_connections" in vars(ThreadLocalConnectionPool(object))
+
+
 @pytest.mark.parametrize(
     ("method", "needed"),
     [
@@ -96,6 +137,12 @@ def test_a_plan_is_applied_by_the_built_in_evaluator() -> None:
         ("_get_data_objects", ["schema_name", "object_names"]),
         ("_get_temp_table", ["table", "table_only", "quoted"]),
         ("temp_table", ["query_or_df", "name", "target_columns_to_types", "source_columns"]),
+        ("columns", ["table_name", "include_pseudo_columns"]),
+        ("alter_table", ["alter_expressions", "table_format"]),
+        ("merge", ["target_table", "source_table", "unique_key", "when_matched", "merge_filter"]),
+        ("_merge", ["target_table", "query", "on", "whens"]),
+        ("_create_table_comment", ["table_name", "table_comment"]),
+        ("_create_column_comments", ["table_name", "column_comments"]),
         ("_df_to_source_queries", ["df", "target_columns_to_types", "batch_size", "target_table"]),
     ],
 )

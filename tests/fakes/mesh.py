@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from lake.catalog.open import open_catalog
 from lake.mesh.engine import open_engine
 from lake.postgres import connect
 from lake.settings import Project, Settings, load_settings
@@ -21,7 +22,7 @@ CONFIG = """\
 default_gateway: lake
 gateways:
   lake:
-    connection: {{type: lake}}
+    connection: {{type: lake, concurrent_tasks: {tasks}}}
     state_connection: {{type: lake_state}}
     state_schema: sqlmesh
 model_defaults: {{dialect: duckdb, start: 2026-01-01}}
@@ -48,9 +49,13 @@ class MeshProject:
         text = (
             f"MODEL (name {{me}}.{name}, {header}{', audits (' + audits + ')' if audits else ''});\n{query}\n"
         )
-        path = self.project.root / "models" / f"{name}.sql"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text.format(raw=f"lake.{self.raw}", me=self.name), encoding="utf-8")
+        self.write(f"models/{name}.sql", text.format(raw=f"lake.{self.raw}", me=self.name))
+
+    def write(self, path: str, text: str) -> None:
+        """Write another file of the project."""
+        target = self.project.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
 
     def sql(self, statement: str) -> list[Any]:
         """Run a statement on a connection of the test's own, past SQLMesh and past the proxy."""
@@ -79,13 +84,19 @@ class MeshProject:
         table = context.table_name(f"{self.name}.{model}", "prod")
         return tuple(part.strip('"') for part in table.split(".")[-2:])  # type: ignore[return-value]
 
+    def table(self, context: Any, model: str) -> Any:
+        """Return what the catalog says about that table."""
+        return open_catalog(self.settings).load_table(self.physical(context, model))
+
 
 @contextmanager
-def mesh_project(folder: Path, stack: Settings, *, catalog_uri: str | None = None) -> Iterator[MeshProject]:
+def mesh_project(
+    folder: Path, stack: Settings, *, catalog_uri: str | None = None, tasks: int = 1
+) -> Iterator[MeshProject]:
     """Make a project with a database of its own; its schemas stay in the test's catalog."""
     name = f"m{uuid.uuid4().hex[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(CONFIG.format(cache=folder / ".cache"), encoding="utf-8")
+    (folder / "config.yaml").write_text(CONFIG.format(cache=folder / ".cache", tasks=tasks), encoding="utf-8")
     with connect(stack.postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {quote_identifier(name)}".encode())
     project = Project(root=folder)

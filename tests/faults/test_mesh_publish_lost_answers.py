@@ -99,9 +99,9 @@ def test_an_outcome_that_cannot_be_read_back_is_found_out_by_the_next_plan(bench
     wanted, before = bench.change_source(), len(bench.states())
     bench.proxy.arm(Fault.DROP_AFTER)
     bench.proxy.die_after = True
-    runtime = bench.context.engine_adapter.runtime
-    short = runtime.settings.engine.model_copy(update={"publish_seconds": 1.0})
-    runtime.settings = runtime.settings.model_copy(update={"engine": short})
+    services = bench.context.engine_adapter.runtime.services
+    short = services.settings.engine.model_copy(update={"publish_seconds": 1.0})
+    services.settings = services.settings.model_copy(update={"engine": short})
     with pytest.raises(PlanError):
         bench.restate()
     bench.proxy.dead = bench.proxy.die_after = False

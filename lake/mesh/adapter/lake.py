@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from sqlmesh.core.engine_adapter.base import EngineAdapter
 from sqlmesh.core.engine_adapter.shared import CatalogSupport, CommentCreationTable, CommentCreationView
+from sqlmesh.utils import CorrelationId, JobType
+from typing_extensions import override
 
 from lake.mesh.adapter.temporary import TemporaryAdapter
+from lake.mesh.runtime import Runtime
 
 
 class LakeEngineAdapter(TemporaryAdapter):
@@ -20,9 +26,18 @@ class LakeEngineAdapter(TemporaryAdapter):
     SUPPORTS_MANAGED_MODELS = False
     SUPPORTS_GRANTS = False
     SUPPORTS_QUERY_EXECUTION_TRACKING = True  # rows of INSERT
-    COMMENT_CREATION_TABLE = CommentCreationTable.UNSUPPORTED  # COMMENT ON is missing
+    COMMENT_CREATION_TABLE = CommentCreationTable.COMMENT_COMMAND_ONLY  # through the catalog, in one commit
     COMMENT_CREATION_VIEW = CommentCreationView.UNSUPPORTED  # written with the view instead
 
     @property
     def catalog_support(self) -> CatalogSupport:
         return CatalogSupport.FULL_SUPPORT
+
+    @override
+    def with_settings(self, **kwargs: Any) -> EngineAdapter:
+        """Return a clone; that of a plan or a run, which SQLMesh marks, gets ids and publishes of its own."""
+        mark = kwargs.get("correlation_id")
+        if isinstance(mark, CorrelationId):
+            plan_id = mark.job_id if mark.job_type is JobType.PLAN else ""
+            kwargs["runtime"] = Runtime(self.runtime.services, plan_id=plan_id)
+        return super().with_settings(**kwargs)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
+from sqlmesh.core.engine_adapter.base import EngineAdapter
+from sqlmesh.core.engine_adapter.duckdb import DuckDBEngineAdapter
 from sqlmesh.core.engine_adapter.shared import DataObjectType
 from typing_extensions import override
 
@@ -47,7 +50,13 @@ class TableAdapter(ViewAdapter):
             known = types is not None and all(not t.is_type("unknown", "null") for t in types.values())
             if not known and isinstance(query_or_df, exp.Query):
                 types = self._types_of(query_or_df)
-            self.create_table(target, types or {}, **kwargs)
+            self.create_table(
+                target,
+                types or {},
+                table_description=table_description,
+                column_descriptions=column_descriptions,
+                **kwargs,
+            )
         super().replace_query(
             target,
             query_or_df,
@@ -124,6 +133,39 @@ class TableAdapter(ViewAdapter):
             column: exp.DataType.build(kind, dialect=self.dialect)
             for column, kind, *_ in self.cursor.fetchall()
         }
+
+    @override
+    def merge(
+        self,
+        target_table: StockName,
+        source_table: QueryOrDF,
+        target_columns_to_types: dict[str, exp.DataType] | None,
+        unique_key: Sequence[exp.Expr],
+        when_matched: exp.Whens | None = None,
+        merge_filter: exp.Expr | None = None,
+        source_columns: list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Replace rows by key: DELETE and INSERT, which is faster, unless the model says what MERGE does."""
+        how = EngineAdapter.merge if when_matched or merge_filter else DuckDBEngineAdapter.merge
+        how(
+            self,
+            target_table,
+            source_table,
+            target_columns_to_types,
+            unique_key,
+            when_matched=when_matched,
+            merge_filter=merge_filter,
+            source_columns=source_columns,
+        )
+
+    @override
+    def _merge(self, target_table: StockName, query: exp.Query, on: exp.Expr, whens: exp.Whens) -> None:
+        """Name the columns that MERGE sets without their table, as DuckDB wants them."""
+        for update in whens.find_all(exp.Update):
+            for assignment in update.expressions:
+                assignment.set("this", exp.column(assignment.this.name, quoted=True))
+        super()._merge(target_table, query, on, whens)
 
     @override
     def _drop_object(

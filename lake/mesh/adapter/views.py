@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from sqlglot import exp
 from sqlmesh.core.dialect import to_schema
 from sqlmesh.core.engine_adapter.shared import DataObject, DataObjectType
@@ -12,7 +13,7 @@ from typing_extensions import override
 from lake.catalog.tables import list_tables
 from lake.catalog.views import ViewSpec, drop_view, list_views, put_view
 from lake.errors import LakeError
-from lake.mesh.adapter.statements import StatementAdapter
+from lake.mesh.adapter.columns import ColumnAdapter
 from lake.mesh.ddl import view_texts
 from lake.mesh.errors import StockError, as_stock
 from lake.types import CATALOG
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from sqlmesh.core.engine_adapter._typing import QueryOrDF
 
 
-class ViewAdapter(StatementAdapter):
+class ViewAdapter(ColumnAdapter):
     """What exists, as the catalog says: DuckDB knows no views and caches tables."""
 
     @override
@@ -109,7 +110,13 @@ class ViewAdapter(StatementAdapter):
             raise StockError(f"there is no view {name}")
 
     def _arrow_schema(self, query: exp.Query) -> Any:
-        """Ask the engine for a query's columns without running it."""
+        """Ask the engine for a query's columns without running it; `*` of a table leaves hidden ones out."""
         probe = exp.select("*").from_(query.copy().subquery("q")).limit(0)
         self.execute(probe)
-        return self.cursor.to_arrow_table().schema
+        schema = self.cursor.to_arrow_table().schema
+        source = query.args.get("from_")
+        if query.is_star and source is not None and isinstance(source.this, exp.Table):
+            present = self.get_data_object(source.this)
+            if present is not None and present.type.is_table and (hidden := self._hidden(source.this)):
+                return pa.schema([column for column in schema if column.name not in hidden])
+        return schema
