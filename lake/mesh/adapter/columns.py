@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 from sqlglot import exp
 from sqlmesh.core.schema_diff import (
     SchemaDiffer,
@@ -114,10 +115,11 @@ class ColumnAdapter(StatementAdapter):
         if not table.db:
             return frozenset()
         name = self.lake_name(table)
-        self.cursor.execute(
-            f"SELECT value FROM iceberg_table_properties({name.quoted}) WHERE key = {quote_text(HIDDEN)}"  # noqa: S608  quoted
-        )
-        row = self.cursor.fetchone()
+        sql = f"SELECT value FROM iceberg_table_properties({name.quoted}) WHERE key = {quote_text(HIDDEN)}"  # noqa: S608  quoted
+        try:
+            row = self.cursor.execute(sql).fetchone()
+        except duckdb.CatalogException:  # a view: DuckDB doesn't know it
+            return frozenset()
         hidden = read_hidden(row[0] if row else None)
         if hidden:
             self.runtime.with_hidden.add(name)
