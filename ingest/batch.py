@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from ingest.check import ContractCheck
-from ingest.codec import Failure
+from ingest.codec import Failure, Schemas, choose_codec
 from ingest.quarantine import BadRecord
 from lake.broker import IDEMPOTENCY_HEADER, Chunk, header
 from lake.contracts import Contract
@@ -56,8 +56,13 @@ class Batch:
 class RecordCheck:
     """Decode and check records against one contract; thread-safe, no I/O."""
 
-    def __init__(self, contract: Contract) -> None:
-        self._check = ContractCheck(contract)
+    def __init__(self, contract: Contract, schemas: Schemas) -> None:
+        self._codec = choose_codec(contract, schemas)
+        self._check = ContractCheck(contract, self._codec)
+
+    def needs(self, chunk: Chunk) -> set[int]:
+        """Return the schema ids that have to be looked up before a chunk can be checked."""
+        return self._codec.needs(chunk.values)
 
     def check(self, chunk: Chunk, final: frozenset[Offset] = frozenset()) -> Checked:
         """Split a chunk into good rows and bad records; offsets in `final` are in quarantine already."""

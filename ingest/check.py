@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.codec import BadRow, Failure, JsonCodec
+from ingest.codec import BadRow, Codec, Failure, JsonCodec
 from lake.contracts import Contract
 from lake.contracts.checks import bad_rows, explain, find_violations
 from lake.contracts.values import broken_rules, member, message
@@ -30,8 +30,9 @@ class Split:
 class ContractCheck:
     """One contract, prepared once; thread-safe, no I/O."""
 
-    def __init__(self, contract: Contract) -> None:
-        self._codec = JsonCodec(contract.fields)
+    def __init__(self, contract: Contract, codec: Codec | None = None) -> None:
+        """Prepare; without a codec records are JSON, as they come from everywhere but a topic."""
+        self._codec = codec or JsonCodec(contract.fields)
         self._rules = contract.rules
 
     def split(self, records: Sequence[bytes | None]) -> Split:

@@ -99,7 +99,7 @@ class Feed:
         self._watch_logs()
         for chunk in polled.chunks:
             for lane in self._by_topic[chunk.shard.topic]:
-                lane.take(chunk)
+                self._guard(lane, lane.take, chunk)
         self._read_out |= polled.ended.keys()
 
     def _watch_logs(self) -> None:
@@ -116,7 +116,11 @@ class Feed:
                         self._guard(reader, reader.check_end, partition, end)
 
     def _is_read_out(self) -> bool:
-        return all(self._has_all(lane, partition) for lane in self._alive() for partition in lane.partitions)
+        return all(
+            not lane.is_waiting and self._has_all(lane, partition)
+            for lane in self._alive()
+            for partition in lane.partitions
+        )
 
     def _has_all(self, lane: Lane, partition: Partition) -> bool:
         shard = Shard(lane.topic.name, partition)
@@ -126,6 +130,7 @@ class Feed:
     def _keep_moving(self) -> None:
         """Settle what is done, commit what is due, hold what has no room, begin anew what is stale."""
         for lane in self._alive():
+            self._guard(lane, lane.take_waiting)
             done = lane.commit_under_way
             if done is not None and done.done():
                 self._settle(lane)

@@ -10,6 +10,7 @@ from ingest.feed import Feed
 from ingest.intake import DecodePool
 from ingest.opening import Opening
 from ingest.report import Observer, StreamReport, ignore
+from ingest.schemas import SchemaDesk
 from ingest.tables import raw_name
 from lake.broker import LogReader
 from lake.catalog import LakeCatalog, load_table, open_catalog
@@ -58,6 +59,7 @@ def run_streams(
     """
     shared, time = catalog or open_catalog(settings), clock or SystemClock()
     decoders, committers = DecodePool(), ThreadPoolExecutor(_COMMITTERS, "commit")
+    schemas = SchemaDesk(settings.registry, time)
     reader = LogReader(
         settings.broker,
         group=f"lakemesh.{settings.landing.raw_schema}",
@@ -68,6 +70,7 @@ def run_streams(
         catalog=shared,
         decoders=decoders,
         committers=committers,
+        schemas=schemas,
         clock=time,
         observer=observer,
     )
@@ -81,6 +84,7 @@ def run_streams(
     finally:
         committers.shutdown(wait=True)
         decoders.close()
+        schemas.close()
         reader.close()
     failures += [lane.failure for lane in lanes if lane.failure is not None]
     if failures:

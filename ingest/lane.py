@@ -5,6 +5,7 @@ The numbers are the steps of "Land a batch". What reads the log is a feed; it se
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -14,6 +15,7 @@ from ingest.intake import DecodePool, Intake
 from ingest.positions import Position, check_history, check_log
 from ingest.quarantine import final_offsets
 from ingest.report import Observer, Progress, StreamReport
+from ingest.schemas import SchemaDesk
 from ingest.writer import Writer, Written
 from lake.broker import Chunk, Topic
 from lake.catalog import load_table
@@ -38,6 +40,7 @@ class Lane:
         writer: Writer,
         decoders: DecodePool,
         committers: ThreadPoolExecutor,
+        schemas: SchemaDesk,
         settings: LandingSettings,
         clock: Clock,
         observer: Observer,
@@ -49,7 +52,11 @@ class Lane:
         self._committers = committers
         self._clock = clock
         self._observer = observer
-        self._intake = Intake(RecordCheck(contract), decoders, settings, clock)
+        self._check = RecordCheck(contract, schemas)
+        self._intake = Intake(self._check, decoders, settings, clock)
+        self._schemas = schemas
+        self._waiting: deque[Chunk] = deque()  # records whose schemas are being looked up, and later ones
+        self._lookup: Future[None] | None = None
         self._in_flight: tuple[Future[Written], int] | None = None
         self._stored: dict[Partition, Position] = {}
         self._landed: dict[Partition, Offset] = {}
@@ -69,6 +76,11 @@ class Lane:
         return self._in_flight is not None
 
     @property
+    def is_waiting(self) -> bool:
+        """Tell whether records wait for the lookup of a schema."""
+        return self._lookup is not None
+
+    @property
     def commit_under_way(self) -> Future[Written] | None:
         return self._in_flight[0] if self._in_flight is not None else None
 
@@ -79,6 +91,8 @@ class Lane:
         still stands where the open batch begins: a rebalance that gives it back costs nothing.
         """
         self.settle()
+        self._waiting.clear()
+        self._lookup = None
         for partition in set(self._partitions) - set(partitions):
             self._intake.end(partition)
         if self.must_restart or set(partitions) - set(self._partitions):
@@ -141,9 +155,32 @@ class Lane:
         check_log(self.topic.name, partition, self._stored.get(partition), start=None, end=end)
 
     def take(self, chunk: Chunk) -> None:
-        """3 Take what follows on what was taken; decoding and checking begin here, in the pool."""
-        if not self._is_away and not self.must_restart:
-            self._intake.add(chunk)
+        """3 Take what follows on what was taken; decoding and checking begin here, in the pool.
+
+        Records whose schema is not known wait for it, and later ones behind them.
+        """
+        if self._is_away or self.must_restart:
+            return
+        self._waiting.append(chunk)
+        self.take_waiting()
+
+    def take_waiting(self) -> None:
+        """Take the records that need wait no longer for a schema.
+
+        Raises UnavailableError when a schema's registry gave no answer.
+        """
+        if self._lookup is not None:
+            if not self._lookup.done():
+                return
+            lookup, self._lookup = self._lookup, None
+            lookup.result()
+        while self._waiting:
+            unknown = {n for n in self._check.needs(self._waiting[0]) if not self._schemas.is_settled(n)}
+            if unknown:
+                log.info("schemas.looked_up", stream=self.stream, ids=sorted(unknown)[:10])
+                self._lookup = self._schemas.ask(unknown)
+                return
+            self._intake.add(self._waiting.popleft())
 
     def wants(self, partition: Partition) -> Offset | None:
         """Return the next offset that this lane wants; None: from the log's start."""
@@ -160,6 +197,7 @@ class Lane:
             in_flight=self._in_flight[1] if self._in_flight is not None else 0,
             is_due=not self._is_away and not self.must_restart and self._intake.is_full(),
             is_committing=self.is_committing,
+            is_waiting=self.is_waiting,
         )
 
     def hand_over(self) -> None:
@@ -195,6 +233,8 @@ class Lane:
         log.error("stream.stopped", stream=self.stream, topic=self.topic.name, reason=str(error))
         self.failure = error
         self._in_flight = None
+        self._waiting.clear()
+        self._lookup = None
         for partition in self._partitions:
             self._intake.end(partition)
         self._partitions = ()

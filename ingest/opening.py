@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ingest.intake import DecodePool
 from ingest.lane import Lane
 from ingest.report import Observer
+from ingest.schemas import SchemaDesk
 from ingest.tables import open_quarantine, open_raw
 from ingest.writer import Writer
 from lake.broker import Topic, describe_topics, full_name
@@ -30,6 +31,7 @@ class Opening:
     catalog: LakeCatalog
     decoders: DecodePool
     committers: ThreadPoolExecutor
+    schemas: SchemaDesk
     clock: Clock
     observer: Observer
 
@@ -79,6 +81,7 @@ class Opening:
             writer=writer,
             decoders=self.decoders,
             committers=self.committers,
+            schemas=self.schemas,
             settings=landing,
             clock=self.clock,
             observer=self.observer,

@@ -1,6 +1,9 @@
 """Bytes of records to typed columns; which records can't be read, and why."""
 
-from ingest.codec.blocks import BadRow, Decoded, JsonCodec
+from ingest.codec.blocks import JsonCodec
+from ingest.codec.choose import choose_codec
+from ingest.codec.decoded import BadRow, Codec, Decoded
+from ingest.codec.frame import Schemas, frame_ids
 from ingest.codec.values import Failure
 
-__all__ = ["BadRow", "Decoded", "Failure", "JsonCodec"]
+__all__ = ["BadRow", "Codec", "Decoded", "Failure", "JsonCodec", "Schemas", "choose_codec", "frame_ids"]

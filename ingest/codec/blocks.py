@@ -1,44 +1,19 @@
-"""Decode a block of records: fast as a whole, slow only around the records that need it."""
+"""Decode a block of JSON records: fast as a whole, slow only around the records that need it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ingest.codec.columns import FastDecoder, are_all_plain, is_plain
+from ingest.codec.decoded import Decoded, Found, row_schema
 from ingest.codec.rows import decode_row
-from ingest.codec.values import Failure
-from lake.catalog import arrow_schema
 from lake.types import Field
 
 _PIECES = 16  # a block that failed is tried again in so many pieces
 _SMALL = 16  # a piece of this size is read row by row
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BadRow:
-    """A record that could not be read; `values` holds the members that could."""
-
-    index: int
-    values: dict[str, Any]
-    failures: tuple[Failure, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decoded:
-    """`rows` are the readable records in order; `indexes` are their places in the block.
-
-    `indexes` is None when all records were readable.
-    """
-
-    rows: pa.Table
-    indexes: pa.Array | None
-    bad: tuple[BadRow, ...] = ()
 
 
 class JsonCodec:
@@ -46,13 +21,14 @@ class JsonCodec:
 
     def __init__(self, fields: tuple[Field, ...]) -> None:
         self._fields = fields
-        # Nullability is a rule of the contract, checked later: a missing value is readable.
-        self._schema = pa.schema([f.with_nullable(True) for f in arrow_schema(fields)])
+        self._schema = row_schema(fields)
         self._fast = FastDecoder(fields)
 
-    def decode(self, payloads: Sequence[bytes | None]) -> Decoded:
+    def decode(self, payloads: Sequence[bytes | None], *, skip: int = 0) -> Decoded:
         """Return a row for every readable record and the reasons for the others."""
-        found = _Found()
+        if skip:
+            payloads = [payload[skip:] if payload is not None else None for payload in payloads]
+        found = Found()
         if not self._fast.usable:
             self._rows(payloads, range(len(payloads)), found)
             return found.result(self._schema)
@@ -67,8 +43,13 @@ class JsonCodec:
         self._rows([payloads[n] for n in others], others, found)
         return found.result(self._schema)
 
+    def needs(self, payloads: Sequence[bytes | None]) -> set[int]:
+        """JSON tells its own structure."""
+        del payloads
+        return set()
+
     def _piece(
-        self, payloads: Sequence[Any], numbers: Sequence[int], found: _Found, *, blob: bytes | None = None
+        self, payloads: Sequence[Any], numbers: Sequence[int], found: Found, *, blob: bytes | None = None
     ) -> None:
         """Read plain payloads: as one block, else in pieces, else row by row."""
         if not payloads:
@@ -83,40 +64,15 @@ class JsonCodec:
             for start in range(0, len(payloads), size):
                 self._piece(payloads[start : start + size], numbers[start : start + size], found)
 
-    def _rows(self, payloads: Sequence[bytes | None], numbers: Sequence[int], found: _Found) -> None:
+    def _rows(self, payloads: Sequence[bytes | None], numbers: Sequence[int], found: Found) -> None:
         good: list[dict[str, Any]] = []
         places: list[int] = []
         for payload, number in zip(payloads, numbers, strict=True):
             row = decode_row(payload, self._fields)
             if row.failures:
-                found.bad.append(BadRow(index=number, values=row.values, failures=row.failures))
+                found.refuse(number, row.failures, row.values)
             else:
                 good.append(row.values)
                 places.append(number)
         if good:
             found.add(pa.Table.from_pylist(good, schema=self._schema), places)
-
-
-class _Found:
-    """What the pieces of one block gave so far."""
-
-    __slots__ = ("_places", "_tables", "bad")
-
-    def __init__(self) -> None:
-        self._tables: list[pa.Table] = []
-        self._places: list[Sequence[int]] = []
-        self.bad: list[BadRow] = []
-
-    def add(self, rows: pa.Table, places: Sequence[int]) -> None:
-        self._tables.append(rows)
-        self._places.append(places)
-
-    def result(self, schema: pa.Schema) -> Decoded:
-        """Put the rows back into the order of the log."""
-        rows = pa.concat_tables([schema.empty_table(), *self._tables])
-        bad = tuple(sorted(self.bad, key=lambda row: row.index))
-        if not bad and len(self._tables) <= 1:
-            return Decoded(rows=rows, indexes=None)
-        places = pa.array(list(chain.from_iterable(self._places)), pa.int64())
-        order = pc.array_sort_indices(places)
-        return Decoded(rows=rows.take(order), indexes=places.take(order) if bad else None, bad=bad)

@@ -6,6 +6,7 @@ from lake.broker.probe import count_brokers
 from lake.broker.producer import Delivered, Outgoing, TopicProducer
 from lake.broker.reader import LogReader, Polled
 from lake.broker.records import IDEMPOTENCY_HEADER, Chunk, Headers, Shard, header
+from lake.broker.registry import RegisteredSchema, SchemaFile, SchemaRegistry
 from lake.broker.topics import Topic, create_topic, describe_topic, describe_topics
 
 __all__ = [
@@ -16,6 +17,9 @@ __all__ = [
     "LogReader",
     "Outgoing",
     "Polled",
+    "RegisteredSchema",
+    "SchemaFile",
+    "SchemaRegistry",
     "Shard",
     "Topic",
     "TopicProducer",

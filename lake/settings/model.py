@@ -65,6 +65,20 @@ class BrokerSettings(Section):
     )
 
 
+class RegistrySettings(Section):
+    """Schema registry with Confluent's API; without a URL the ids are those that the contracts give."""
+
+    url: str = ""
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ca_file: Path | None = None
+    timeout_seconds: float = Field(default=10.0, gt=0, description="of one request")
+    wait_seconds: float = Field(
+        default=30.0, gt=0, description="for a schema that is not there yet, or a registry that is down"
+    )
+    latest_seconds: float = Field(default=300.0, gt=0, description="how long a subject's latest is kept")
+
+
 class PostgresSettings(Section):
     """State of SQLMesh and of lakemesh."""
 
@@ -144,6 +158,7 @@ class Settings(Section):
     storage: StorageSettings = StorageSettings()
     catalog: CatalogSettings = CatalogSettings()
     broker: BrokerSettings = BrokerSettings()
+    registry: RegistrySettings = RegistrySettings()
     postgres: PostgresSettings = PostgresSettings()
     landing: LandingSettings = LandingSettings()
     gateway: GatewaySettings = GatewaySettings()
@@ -162,6 +177,7 @@ class Settings(Section):
             self.storage.secret_key,
             self.catalog.client_secret,
             self.broker.sasl_password,
+            self.registry.password,
             self.postgres.password,
             self.trino.password,
         }

@@ -16,13 +16,14 @@ from confluent_kafka.admin import AdminClient
 from ingest.batch import Batch, Checked, Range, RecordCheck
 from ingest.landing import count_rows, run_streams
 from ingest.positions import property_key
+from ingest.schemas import SchemaDesk
 from ingest.tables import open_quarantine, open_raw
 from ingest.writer import Writer
 from lake.broker import LogReader, Shard, create_topic, describe_topic
 from lake.catalog import Conflict, LakeCatalog, Landed, TableState, commit, load_table, open_catalog
 from lake.clock import Deadline, SystemClock
 from lake.errors import HistoryError, OutcomeUnknownError, UnavailableError
-from lake.settings import Settings
+from lake.settings import RegistrySettings, Settings
 from lake.types import Offset, Partition, TableName
 from tests.fakes.catalog_proxy import CatalogProxy, Fault, catalog_proxy
 from tests.fakes.topic_world import TopicWorld, landed, record
@@ -140,6 +141,10 @@ def test_an_outcome_that_stays_unknown_ends_the_run_and_the_next_one_completes_i
     world.check()
 
 
+def desk() -> SchemaDesk:
+    return SchemaDesk(RegistrySettings(), SystemClock())
+
+
 class Hands:
     """A writer and its batch held still, so that the world can move between reading and committing."""
 
@@ -166,7 +171,7 @@ class Hands:
         reader = LogReader(self.world.settings.broker, group="hands")
         starts = {p: self.stored[p].offset if p in self.stored else None for p in self.partitions}
         reader.assign({Shard(self.world.topic, p): offset for p, offset in starts.items()})
-        check, parts, ranges, ended = RecordCheck(self.world.contract), {}, {}, set()
+        check, parts, ranges, ended = RecordCheck(self.world.contract, desk()), {}, {}, set()
         while len(ended) < len(self.partitions):
             polled = reader.poll(records=10_000, seconds=0.5)
             ended |= polled.ended.keys()

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from ingest.batch import RecordCheck
 from ingest.flow import Load, plan_flow
 from ingest.intake import DecodePool, Intake
+from ingest.schemas import SchemaDesk
 from lake.broker import Chunk, Shard
 from lake.clock import SystemClock
-from lake.settings import LandingSettings
+from lake.settings import LandingSettings, RegistrySettings
 from lake.types import Offset, Partition
 from tests.fakes.topic_world import transactions
 
@@ -54,7 +55,12 @@ def chunk(first: int, count: int, *, partition: int = 0) -> Chunk:
 
 
 def intake(pool: DecodePool) -> Intake:
-    return Intake(RecordCheck(transactions()), pool, LandingSettings(), SystemClock())
+    return Intake(
+        RecordCheck(transactions(), SchemaDesk(RegistrySettings(), SystemClock())),
+        pool,
+        LandingSettings(),
+        SystemClock(),
+    )
 
 
 def test_records_that_were_taken_are_not_taken_again() -> None:

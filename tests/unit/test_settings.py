@@ -116,6 +116,7 @@ SECRETS = {
     "storage": "secret_key",
     "catalog": "client_secret",
     "broker": "sasl_password",
+    "registry": "password",
     "postgres": "password",
     "trino": "password",
 }
