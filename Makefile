@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A checkout that was moved or a shell with another project's settings must not leak in.
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
-.PHONY: help install demo test check up down status plan console bench soak constraints clean
+.PHONY: help install demo test test-real trino check up down status plan console bench soak constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,13 @@ demo: $(VENV)/.installed ## Land a year of real sales, build the marts, activate
 test: $(VENV)/.installed-dev ## Run the tests (no Docker, Java or browser)
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not real" -q
 	@$(BIN)/sqlmesh test
+
+test-real: $(VENV)/.installed-dev ## Run the tests with real peers: Trino, Kafka, MinIO, a REST catalog (JDK 24, Maven, Go)
+	@$(BIN)/python deploy/install.py trino kafka rest-catalog minio
+	@$(BIN)/pytest -m real -q tests/real
+
+trino: ## Install Trino for `lake up --with trino` (JDK 24 or newer, Maven)
+	@$(PYTHON) deploy/install.py trino
 
 check: $(VENV)/.installed-dev ## Run every static check
 	@$(BIN)/ruff check .

@@ -21,7 +21,17 @@ from lake.stack import ports, start, stop
 from lake.types import quote_identifier
 
 ROOT = Path(__file__).parents[1]
-DEFINITIONS = ("config.yaml", "models", "macros", "audits", "signals", "linter", "ingest", "external_models")
+DEFINITIONS = (
+    "config.yaml",
+    "models",
+    "macros",
+    "audits",
+    "signals",
+    "linter",
+    "ingest",
+    "external_models",
+    "deploy",
+)
 FOLDER_PREFIX = "lakemesh-tests-"
 TEMPLATE = "lake_template"
 FOREIGN = ("LAKE_", "SQLMESH_", "AWS_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from enum import StrEnum
 from types import FrameType
 from typing import Annotated, Any
 
@@ -15,6 +16,15 @@ from lake.settings import find_project, load_settings
 NewPorts = Annotated[bool, typer.Option("--new-ports", help="Forget the remembered ports (stack down).")]
 
 
+class Extra(StrEnum):
+    """Servers that run only when they are asked for."""
+
+    TRINO = "trino"  # installed by `make trino`
+
+
+With = Annotated[list[Extra] | None, typer.Option("--with", help="A server to run beside the three.")]
+
+
 def register(cli: typer.Typer) -> None:
     """Add the commands to the tree."""
     cli.command()(up)
@@ -24,7 +34,13 @@ def register(cli: typer.Typer) -> None:
     cli.command()(doctor)
 
 
-def up(*, new_ports: NewPorts = False, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
+def up(
+    *,
+    extras: With = None,
+    new_ports: NewPorts = False,
+    reason: ReasonOption = "",
+    as_json: JsonFlag = False,
+) -> None:
     """Start the embedded services that don't run; the others stay as they are."""
     from lake.control import migrate
     from lake.stack import start
@@ -32,7 +48,12 @@ def up(*, new_ports: NewPorts = False, reason: ReasonOption = "", as_json: JsonF
     project = find_project()
     _end_by_signal_like_by_ctrl_c()
     with err.status("starting") as spinner:
-        report = start(project, on_event=_narrator(spinner, quiet=as_json), new_ports=new_ports)
+        report = start(
+            project,
+            on_event=_narrator(spinner, quiet=as_json),
+            new_ports=new_ports,
+            extras=[extra.value for extra in extras or ()],
+        )
     settings = load_settings(project=project)
     migrated = migrate(settings.postgres)
     with act(settings, "up", target=str(project.root), reason=reason) as detail:

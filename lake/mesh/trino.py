@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from requests import Session
+
 from lake.mesh.errors import StockError
 from lake.settings import TrinoSettings
 
@@ -19,6 +21,9 @@ def open_trino(settings: TrinoSettings) -> Any:
             "a model has gateway trino and the driver is missing", hint="pip install trino"
         ) from error
     password = settings.password.get_secret_value()
+    session = Session()
+    session.trust_env = False  # else REQUESTS_CA_BUNDLE wins over the settings' own authority
+    session.verify = str(settings.ca_file) if settings.ca_file else True
     return driver.connect(
         host=settings.host,
         port=settings.port,
@@ -26,5 +31,5 @@ def open_trino(settings: TrinoSettings) -> Any:
         catalog="lake",
         http_scheme=settings.http_scheme,
         auth=auth.BasicAuthentication(settings.user, password) if password else None,
-        verify=str(settings.ca_file) if settings.ca_file else True,
+        http_session=session,
     )

@@ -4,7 +4,13 @@ Order, later wins (SQLMesh's own, so that both resolve alike):
 `[tool.lake]` in pyproject.toml < `.lake/endpoints.json` (profile embedded only) < `LAKE_*` < `.env`.
 """
 
-from lake.settings.load import inherited_environment, load_settings, log_level, settings_environment
+from lake.settings.load import (
+    cache_folder,
+    inherited_environment,
+    load_settings,
+    log_level,
+    settings_environment,
+)
 from lake.settings.model import (
     BrokerSettings,
     CatalogSettings,
@@ -34,6 +40,7 @@ __all__ = [
     "Settings",
     "StorageSettings",
     "TrinoSettings",
+    "cache_folder",
     "find_project",
     "inherited_environment",
     "load_settings",

@@ -48,6 +48,11 @@ def load_settings(
         ) from None
 
 
+def cache_folder() -> Path:
+    """Return where `make trino` and its like put servers, once for all projects of a user."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lakemesh"
+
+
 def log_level() -> str:
     """Return the project's log level.
 

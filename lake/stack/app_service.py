@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from lake.errors import BadInputError
 from lake.stack import probe
-from lake.stack.model import Answer, Launch
+from lake.stack.model import START_SECONDS, Answer, Launch
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*\Z")
 
@@ -35,6 +35,7 @@ class AppService:
     after: tuple[str, ...] = ()
     stop_signal: ClassVar[int] = SIGTERM
     stop_seconds: ClassVar[float] = 10.0
+    start_seconds: ClassVar[float] = START_SECONDS
 
     def __post_init__(self) -> None:
         if not _NAME.match(self.name):

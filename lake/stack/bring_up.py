@@ -17,7 +17,6 @@ from lake.stack.plan import UpPlan
 from lake.stack.ports import is_free, owner_of
 from lake.stack.state import StackState, disk_errors, disk_is_full, write_state
 
-UP_SECONDS = 60.0
 LOOK_SECONDS = 0.025
 MIN_FREE_BYTES = 256 * 2**20  # to begin at all: a new PostgreSQL cluster takes 40 MB, its log more
 FULL_BYTES = 2**20
@@ -88,10 +87,11 @@ class BringUp:
         answer = service.probe(starting=True)
         if not answer.ok and "No space left" in answer.detail:
             raise disk_is_full(self.project)
-        if not answer.ok and time.monotonic() - self.began > UP_SECONDS:
+        if not answer.ok and time.monotonic() - self.began > service.start_seconds:
             raise UnavailableError(
                 service.name,
-                f"runs (pid {child.pid}) but gave no good answer within {UP_SECONDS:.0f} s: {answer.detail}",
+                f"runs (pid {child.pid}) but gave no good answer within {service.start_seconds:.0f} s:"
+                f" {answer.detail}",
                 hint=f"lake logs {service.name}, then lake down and lake up",
             )
         return answer.ok

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
@@ -36,8 +37,10 @@ def _plain(section: BaseModel) -> dict[str, Any]:
 
     Defaults stand there too: a CA file that pyproject names for production must not reach the laptop.
     """
-    return {
-        name: value.get_secret_value() if isinstance(value, SecretStr) else value
-        for name, value in section
-        if name not in _TUNABLE
-    }
+    return {name: _written(value) for name, value in section if name not in _TUNABLE}
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value) if isinstance(value, Path) else value

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from lake.settings import Profile, Project, Settings, load_settings
+from lake.settings import Profile, Project, Settings, TrinoSettings, load_settings
 from lake.stack import probe, process
 from lake.stack.folder import Site
 from lake.stack.model import Answer, Service, ServiceState, ServiceStatus
 from lake.stack.ports import HOST
-from lake.stack.services import PORT_NAMES, Embedded
+from lake.stack.services import Embedded, port_names
 from lake.stack.state import StackState, read_state
 
 # A network and a TLS handshake lie between.
@@ -24,9 +24,10 @@ def inspect(project: Project) -> tuple[ServiceStatus, ...]:
     """
     settings = load_settings(project=project)
     if settings.profile is Profile.EXTERNAL:
-        return _in_parallel([_external_question(settings, name) for name in _EXTERNAL])
+        used = [name for name in _EXTERNAL if name != "trino" or settings.trino != TrinoSettings()]
+        return _in_parallel([_external_question(settings, name) for name in used])
     state = read_state(project)
-    if state is None or any(name not in state.ports for name in PORT_NAMES):
+    if state is None or any(name not in state.ports for name in port_names(state.extras)):
         names = ("seaweed", "postgres", "tansu")
         return tuple(ServiceStatus(service=n, state=ServiceState.STOPPED, address=HOST) for n in names)
     site = Site(project=project, ports=state.ports, credentials=state.credentials)
@@ -52,6 +53,7 @@ _EXTERNAL: dict[str, Callable[[Settings], tuple[str, Callable[[], Answer]]]] = {
         lambda: probe.broker(s.broker, timeout=EXTERNAL_SECONDS),
     ),
     "postgres": lambda s: (f"{s.postgres.host}:{s.postgres.port}", lambda: probe.postgres(s.postgres)),
+    "trino": lambda s: (f"{s.trino.host}:{s.trino.port}", lambda: probe.trino(s.trino, "SELECT 1")),
 }
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+START_SECONDS = 60.0  # what a service usually gets
 MARK_PROJECT = "LAKEMESH_PROJECT"  # environment variables that say whose child a process is;
 MARK_SERVICE = "LAKEMESH_SERVICE"  # not LAKE_*, which are settings
 
@@ -118,6 +119,10 @@ class Service(Protocol):
     @property
     def stop_seconds(self) -> float:
         """How long it may take before it is killed."""
+
+    @property
+    def start_seconds(self) -> float:
+        """How long it may take until it answers."""
 
     @property
     def after(self) -> tuple[str, ...]:

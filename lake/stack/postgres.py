@@ -19,7 +19,7 @@ from lake.postgres import connect
 from lake.settings import PostgresSettings
 from lake.stack import probe
 from lake.stack.folder import BASE_ENVIRONMENT, Site
-from lake.stack.model import Answer, Launch
+from lake.stack.model import START_SECONDS, Answer, Launch
 from lake.stack.ports import HOST
 from lake.stack.postgres_user import binaries, data_path, server_user
 from lake.stack.process import marks
@@ -47,6 +47,7 @@ class Postgres:
     name: ClassVar[str] = "postgres"
     stop_signal: ClassVar[int] = SIGINT  # "fast": sessions are ended, everything is written
     stop_seconds: ClassVar[float] = 20.0
+    start_seconds: ClassVar[float] = START_SECONDS
     after: ClassVar[tuple[str, ...]] = ()
     port_names: ClassVar[tuple[str, ...]] = ("postgres.sql",)
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import httpx
 
 from lake.errors import LakeError
-from lake.settings import BrokerSettings, CatalogSettings, PostgresSettings, StorageSettings
+from lake.settings import BrokerSettings, CatalogSettings, PostgresSettings, StorageSettings, TrinoSettings
 from lake.stack.model import Answer
 from lake.stack.signature import sign
 
 TIMEOUT_SECONDS = 0.8
+TRINO_SECONDS = 5.0  # a page may wait a second for its rows
 PROBE_OBJECT = "probe/ready"
 
 
@@ -87,6 +88,31 @@ def postgres(settings: PostgresSettings) -> Answer:
         with connect(settings) as connection:
             connection.execute("SELECT 1")
         return Answer(ok=True, detail=f"database {settings.database}")
+
+    return _timed(ask)
+
+
+def trino(settings: TrinoSettings, sql: str, *, timeout: float = TRINO_SECONDS) -> Answer:
+    """Sign in and run a statement to its last page; `timeout` bounds each request of several."""
+
+    def ask() -> Answer:
+        user, password = settings.user, settings.password.get_secret_value()
+        root = f"{settings.http_scheme}://{settings.host}:{settings.port}"
+        with _client(settings.ca_file, timeout) as client:
+            if password:
+                client.auth = (user, password)
+            client.headers["x-trino-user"] = user
+            seen = client.post(f"{root}/v1/statement", content=sql)
+            while seen.status_code == 200:
+                page = seen.json()
+                if "error" in page:
+                    return Answer(ok=False, detail=page["error"]["message"].splitlines()[0])
+                if "nextUri" not in page:
+                    return Answer(ok=True, detail=f"signed in as {user}")
+                seen = client.get(page["nextUri"])
+        refused = seen.status_code in {401, 403}
+        detail = f"password of {user} refused" if refused else f"HTTP {seen.status_code} for a statement"
+        return Answer(ok=False, detail=detail)
 
     return _timed(ask)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -22,16 +22,25 @@ from lake.stack.model import Event, EventKind, OnEvent, Service, ServiceStatus, 
 from lake.stack.plan import Fact, UpPlan, plan_up
 from lake.stack.ports import assign, find_free, is_free
 from lake.stack.postgres import Postgres
-from lake.stack.services import PORT_NAMES, Embedded
+from lake.stack.services import EXTRAS, Embedded, port_names
 from lake.stack.state import StackState, locked, make_folder, read_state, write_state
+from lake.stack.trino import Trino, installed
 
 
 def ignore_event(event: Event) -> None:
     """Listen to nothing."""
 
 
-def start(project: Project, *, on_event: OnEvent = ignore_event, new_ports: bool = False) -> StackReport:
+def start(
+    project: Project,
+    *,
+    on_event: OnEvent = ignore_event,
+    new_ports: bool = False,
+    extras: Collection[str] = (),
+) -> StackReport:
     """Bring the embedded stack up; a stack that is up stays as it is.
+
+    `extras` names servers to run beside it from now on until `stop`: trino.
 
     1 Take the lock. 2 Remember ports and credentials and tell everybody where things are.
     3 End orphans of killed commands. 4 Look at every recorded child. 5 Launch what is missing.
@@ -41,8 +50,11 @@ def start(project: Project, *, on_event: OnEvent = ignore_event, new_ports: bool
     """
     began = time.monotonic()
     _refuse_external(project, "start")
+    if Trino.name in extras:
+        installed()  # before anything is remembered: a plain `lake up` must not stumble over it
     with locked(project):  # 1
         state = read_state(project) or StackState()
+        state.extras = sorted({*state.extras, *extras})
         embedded = _remember(project, state, new_ports=new_ports)  # 2
         _end_orphans(project, state, on_event)  # 3
         plan = _look(project, state, embedded.all())  # 4
@@ -77,7 +89,8 @@ def stop(
         ended = [_end_orphan(name, live, on_event) for name, live in process.orphans(project, state.children)]
         if not state.children and not state.services:
             return tuple(ended)
-        site = Site(project=project, ports=assign(state.ports, PORT_NAMES), credentials=state.credentials)
+        ports = assign(state.ports, port_names(state.extras))
+        site = Site(project=project, ports=ports, credentials=state.credentials)
         embedded = Embedded.of(site, state)
         stop_one = partial(_stop_one, project, state, on_event=on_event)
         ended += [service.name for service in embedded.clients() if stop_one(service)]
@@ -86,6 +99,7 @@ def stop(
                 before_postgres()
         finally:  # also when the act could not be logged
             ended += [service.name for service in (embedded.postgres,) if stop_one(service)]
+            state.extras = []
             write_state(project, state)  # last: a full disk must not keep anything running
     return tuple(ended)
 
@@ -159,8 +173,9 @@ def _remember(project: Project, state: StackState, *, new_ports: bool) -> Embedd
         living = [name for name, child in state.children.items() if process.find(child, project)]
         if living:
             raise RefusedError(f"{', '.join(living)} still run on the old ports", hint="lake down")
-        state.ports = {name: port for name, port in state.ports.items() if name not in PORT_NAMES}
-    state.ports = assign(state.ports, PORT_NAMES)
+        ours = port_names(EXTRAS)
+        state.ports = {name: port for name, port in state.ports.items() if name not in ours}
+    state.ports = assign(state.ports, port_names(state.extras))
     write_state(project, state)
     site = Site(project=project, ports=state.ports, credentials=state.credentials)
     embedded = Embedded.of(site, state)

@@ -15,7 +15,7 @@ from lake.errors import ConfigurationError
 from lake.settings import CatalogSettings, StorageSettings
 from lake.stack import probe
 from lake.stack.folder import BASE_ENVIRONMENT, Site
-from lake.stack.model import Answer, Launch
+from lake.stack.model import START_SECONDS, Answer, Launch
 from lake.stack.ports import GRPC_OFFSET, HOST
 
 BUCKET, WAREHOUSE = "files", "warehouse"
@@ -42,6 +42,7 @@ class Seaweed:
     name: ClassVar[str] = "seaweed"
     stop_signal: ClassVar[int] = SIGTERM
     stop_seconds: ClassVar[float] = 15.0
+    start_seconds: ClassVar[float] = START_SECONDS
     after: ClassVar[tuple[str, ...]] = ()
     port_names: ClassVar[tuple[str, ...]] = tuple(f"seaweed.{port}" for port in PORTS)
 

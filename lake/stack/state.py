@@ -48,6 +48,7 @@ class StackState:
     ports: dict[str, int] = field(default_factory=dict)
     children: dict[str, Child] = field(default_factory=dict)
     services: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    extras: list[str] = field(default_factory=list)  # servers beside the three, until `lake down`
 
 
 def stack_file(project: Project) -> Path:
@@ -75,6 +76,7 @@ def read_state(project: Project) -> StackState | None:
             ports={str(k): int(v) for k, v in document["ports"].items()},
             children={k: Child(**v) for k, v in document["children"].items()},
             services=document.get("services", {}),
+            extras=list(document.get("extras", [])),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise _damaged(path, type(error).__name__) from None  # the cause may show a credential
@@ -91,6 +93,7 @@ def write_state(project: Project, state: StackState) -> None:
             for name, c in state.children.items()
         },
         "services": state.services,
+        "extras": state.extras,
     }
     write_json(project, stack_file(project), document)
 

@@ -13,7 +13,7 @@ from lake.errors import ConfigurationError
 from lake.settings import BrokerSettings, StorageSettings
 from lake.stack import probe
 from lake.stack.folder import BASE_ENVIRONMENT, Site
-from lake.stack.model import Answer, Launch
+from lake.stack.model import START_SECONDS, Answer, Launch
 from lake.stack.ports import HOST
 
 CLUSTER = "lakemesh"
@@ -28,6 +28,7 @@ class Tansu:
     name: ClassVar[str] = "tansu"
     stop_signal: ClassVar[int] = SIGTERM
     stop_seconds: ClassVar[float] = 10.0
+    start_seconds: ClassVar[float] = START_SECONDS
     after: ClassVar[tuple[str, ...]] = ("seaweed",)
     port_names: ClassVar[tuple[str, ...]] = ("tansu.kafka",)
 
