@@ -6,7 +6,19 @@ import sys
 
 import typer
 
-from app.cli import console, contract, demo, extract, gateway, ingest, quarantine, services, sql, sync
+from app.cli import (
+    console,
+    contract,
+    demo,
+    extract,
+    gateway,
+    ingest,
+    init,
+    quarantine,
+    services,
+    sql,
+    sync,
+)
 from app.cli.frame import err
 from lake.errors import LakeError
 from lake.log import configure
@@ -19,6 +31,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+init.register(cli)
 services.register(cli)
 cli.add_typer(ingest.cli, name="ingest")
 cli.add_typer(extract.cli, name="extract")
