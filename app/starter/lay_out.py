@@ -12,6 +12,7 @@ from lake.settings import Project
 
 _FILES = Path(__file__).parent / "files"
 _NAMES = {"gitignore": ".gitignore"}  # a dot file among the package's own would be taken at its word
+_ANOTHER = "lake init DIR with a folder that is new or empty"
 
 
 def lay_out(folder: Path) -> Project:
@@ -19,9 +20,10 @@ def lay_out(folder: Path) -> Project:
 
     Raises BadInputError when something lies there already: nothing is ever overwritten.
     """
-    if folder.exists() and (not folder.is_dir() or (found := next(folder.iterdir(), None))):
-        what = f"{found.name} in it" if folder.is_dir() else "a file of that name"
-        raise BadInputError(f"{folder} is not empty: there is {what}", hint="lake init DIR with a new name")
+    if folder.exists() and not folder.is_dir():
+        raise BadInputError(f"{folder} is a file", hint=_ANOTHER)
+    if folder.is_dir() and (found := next(folder.iterdir(), None)):
+        raise BadInputError(f"{folder} is not empty: {found.name} is in it", hint=_ANOTHER)
     for source in sorted(path for path in _FILES.rglob("*") if path.is_file()):
         place = source.relative_to(_FILES)
         target = folder / place.with_name(_NAMES.get(place.name, place.name))

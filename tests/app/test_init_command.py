@@ -45,7 +45,7 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path):
     place = tmp_path / "shop"
     place.write_text("mine")
 
-    with pytest.raises(BadInputError, match="a file of that name"):
+    with pytest.raises(BadInputError, match="is a file"):
         lay_out(place)
 
     assert place.read_text() == "mine"
