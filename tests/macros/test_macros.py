@@ -5,34 +5,16 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
-import importlib.util
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp, parse_one
-from sqlmesh.core.macros import MacroEvaluator, macro
+from sqlmesh.core.macros import MacroEvaluator
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
-MACROS = Path(__file__).parents[2] / "macros"
-
-
-def load(name: str) -> ModuleType:
-    """Import one file of macros/ by its path: the folder is no package of an installed project."""
-    spec = importlib.util.spec_from_file_location(f"project_macros_{name}", MACROS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    registered = macro.get_registry()
-    spec.loader.exec_module(module)
-    macro.set_registry(registered)  # a project loaded later in this process finds its own
-    return module
-
+from tests.fakes.project_macros import load
 
 surrogate_key = load("keys").surrogate_key
 utc_day = load("days").utc_day
