@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from ingest.check import ContractCheck
 from ingest.gateway.answers import Refusal
 from ingest.gateway.body import Budget
 from ingest.gateway.intake import Intake
@@ -25,8 +24,7 @@ from ingest.gateway.openapi import STREAMS, describe
 from ingest.gateway.outlet import Outlet
 from ingest.gateway.pace import Pace
 from ingest.gateway.page import render
-from ingest.gateway.service import gateway_streams
-from ingest.gateway.verdict import Stream
+from ingest.gateway.stream import Stream, open_streams
 from ingest.gateway.watch import forget_expired_keys, watch_lag
 from lake.clock import Clock, SystemClock
 from lake.contracts import Contract
@@ -78,16 +76,16 @@ _OTHER_PATHS: Mapping[str, Any] = {
 
 def build_app(settings: Settings, contracts: Sequence[Contract], *, clock: Clock | None = None) -> Starlette:
     """Return the application; its lifespan opens and closes what it holds, and empties the queue last."""
-    return _Gateway(settings, gateway_streams(contracts), clock or SystemClock()).app()
+    return _Gateway(settings, open_streams(contracts), clock or SystemClock()).app()
 
 
 class _Gateway:
     """What the addresses share."""
 
-    def __init__(self, settings: Settings, contracts: Mapping[str, Contract], clock: Clock) -> None:
+    def __init__(self, settings: Settings, streams: Mapping[str, Stream], clock: Clock) -> None:
         limits = settings.gateway
         self._settings = settings
-        self._contracts = contracts
+        self._contracts = tuple(stream.contract for stream in streams.values())
         self._behind: dict[str, int] = {}
         self._pool = Pool(settings.postgres, size=_CONNECTIONS)
         self._outlet = Outlet(settings)
@@ -96,10 +94,7 @@ class _Gateway:
         self._ledger = Ledger(self._pool, ack_seconds=limits.ack_seconds)
         self._intake = Intake(
             settings=limits,
-            streams={
-                name: Stream(contract=contract, check=ContractCheck(contract))
-                for name, contract in contracts.items()
-            },
+            streams=streams,
             keyring=KeyRing(self._load_keys, clock),
             pace=Pace(),
             ledger=self._ledger,
@@ -109,7 +104,7 @@ class _Gateway:
             budget=Budget(limit=limits.pending_bytes),
             behind=self._behind,
         )
-        self._document = describe(contracts.values(), _OTHER_PATHS)
+        self._document = describe(self._contracts, _OTHER_PATHS)
 
     def app(self) -> Starlette:
         return Starlette(
@@ -130,7 +125,7 @@ class _Gateway:
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         watches = [
             asyncio.create_task(forget_expired_keys(self._ledger)),
-            asyncio.create_task(watch_lag(self._settings, tuple(self._contracts.values()), self._behind)),
+            asyncio.create_task(watch_lag(self._settings, self._contracts, self._behind)),
         ]
         yield
         for watch in watches:
@@ -160,7 +155,7 @@ class _Gateway:
         return JSONResponse(self._document)
 
     async def _page(self, request: Request) -> Response:
-        return HTMLResponse(render(self._contracts.values(), str(request.base_url).rstrip("/")))
+        return HTMLResponse(render(self._contracts, str(request.base_url).rstrip("/")))
 
     def _load_keys(self) -> tuple[ApiKey, ...]:
         with self._pool.connection() as connection:

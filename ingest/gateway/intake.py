@@ -29,7 +29,8 @@ from ingest.gateway.outlet import Outlet
 from ingest.gateway.pace import Pace
 from ingest.gateway.records import split_records
 from ingest.gateway.repeats import Marks, changed, mark
-from ingest.gateway.verdict import Decision, OnInvalid, Stream, decide, judge
+from ingest.gateway.stream import Stream
+from ingest.gateway.verdict import Decision, OnInvalid, decide, judge
 from lake.broker import Delivered, Outgoing
 from lake.clock import Clock
 from lake.control import ApiKey, Claim
@@ -123,7 +124,7 @@ class Intake:
 
     async def _authenticate(self, request: Request) -> ApiKey:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        token = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
+        token = token.strip() if scheme.lower() == "bearer" else ""
         key = self.keyring.recall(token) or await run_in_threadpool(self.keyring.find, token)
         if key is None:
             raise Refusal(401, "send Authorization: Bearer <key>; lake gateway key create makes one")
@@ -183,7 +184,12 @@ class Intake:
             return Delivered(acknowledged=0)
         name, began = stream.contract.stream, self.clock.monotonic()
         batch = [
-            Outgoing(value=records[place], key=key, idempotency_key=marks.landed[place])
+            Outgoing(
+                value=stream.frame + records[place],
+                key=key,
+                headers=stream.headers,
+                idempotency_key=marks.landed[place],
+            )
             for place, key in decision.send.items()
         ]
         delivered = await self.outlet.send(stream.contract.topic, batch)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
 from ingest.gateway.answers import PROBLEM
 from ingest.gateway.records import JSON, NDJSON
-from ingest.gateway.shapes import record_schema
 from ingest.gateway.verdict import OnInvalid
 from lake.contracts import Contract
+from lake.contracts.derive import json_schema
 
 STREAMS = "/v1/streams"
 
@@ -84,15 +85,14 @@ def describe(contracts: Iterable[Contract], paths: Mapping[str, Any]) -> dict[st
         "components": {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
-                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             },
             "schemas": {
                 "Outcome": {"type": "object", "required": _COUNTS, "properties": _OUTCOME},
                 "Problem": _PROBLEM,
-                **{f"record.{c.stream}": record_schema(c) for c in streams},
+                **{f"record.{c.stream}": _record(c) for c in streams},
             },
         },
-        "security": [{"bearer": []}, {"header": []}],
+        "security": [{"bearer": []}],
     }
 
 
@@ -138,6 +138,13 @@ def _post(contract: Contract) -> dict[str, Any]:
             },
         },
     }
+
+
+def _record(contract: Contract) -> dict[str, Any]:
+    """Return the schema of a record; the document says for all of them which dialect they are in."""
+    schema: dict[str, Any] = json.loads(json_schema(contract))
+    del schema["$schema"]
+    return {"description": contract.description, **schema}
 
 
 def _query(name: str, schema: Mapping[str, Any], text: str) -> dict[str, Any]:

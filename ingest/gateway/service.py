@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ingest.gateway.keyring import NewKey, make_key
-from lake.contracts import Contract, Format, StreamKind
+from lake.contracts import Contract, Format, Mode, Status, StreamKind
 from lake.control import ALL_STREAMS, ApiKey, create_key, list_keys, revoke_key
 from lake.errors import BadInputError
 from lake.postgres import connect
@@ -15,8 +15,18 @@ from lake.settings import Settings
 
 
 def gateway_streams(contracts: Sequence[Contract]) -> dict[str, Contract]:
-    """Return the streams that can be sent to: topics whose records are JSON."""
-    return {c.stream: c for c in contracts if c.kind is StreamKind.TOPIC and c.format is Format.JSON}
+    """Return the streams that can be sent to: topics whose records are rows in JSON.
+
+    Changes (Debezium's envelopes) come from a database's log, not over HTTP.
+    """
+    return {
+        c.stream: c
+        for c in contracts
+        if c.kind is StreamKind.TOPIC
+        and c.format is Format.JSON
+        and c.mode is not Mode.CDC
+        and c.status is not Status.RETIRED
+    }
 
 
 def new_key(

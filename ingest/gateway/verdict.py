@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ingest.check import ContractCheck
 from ingest.codec import Failure
-from lake.contracts import Contract
+from ingest.gateway.stream import Stream
 
 _DETAILED = 100  # bad records whose rules an answer lists; the places of the others are listed all the same
 
@@ -20,14 +19,6 @@ class OnInvalid(Enum):
     REJECT = "reject"  # send none of the request
     SKIP = "skip"  # send the good ones
     QUARANTINE = "quarantine"  # send all: landing puts the bad ones into quarantine
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
-    """A topic's contract, prepared for checking."""
-
-    contract: Contract
-    check: ContractCheck
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

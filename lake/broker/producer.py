@@ -32,6 +32,7 @@ class Outgoing:
 
     value: bytes
     key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
     idempotency_key: str | None = None
 
 
@@ -131,7 +132,9 @@ class TopicProducer:
         return left
 
     def _produce(self, name: str, record: Outgoing, report: Callable[..., None]) -> None:
-        headers = [(IDEMPOTENCY_HEADER, record.idempotency_key)] if record.idempotency_key else None
+        headers: list[tuple[str, Any]] = list(record.headers)
+        if record.idempotency_key is not None:
+            headers.append((IDEMPOTENCY_HEADER, record.idempotency_key))
         arguments: dict[str, Any] = {"headers": headers} if headers else {}
         try:
             self._producer.produce(name, record.value, record.key, on_delivery=report, **arguments)

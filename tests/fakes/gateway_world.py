@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from ingest.gateway.app import build_app
 from ingest.gateway.service import new_key
 from lake.broker import Topic, describe_topic
+from lake.contracts import Contract
 from lake.settings import Settings
 from tests.fakes.topic_world import STREAM, transactions
 
@@ -91,10 +92,14 @@ def read_topic(settings: Settings) -> list[tuple[bytes | None, bytes | None, dic
 
 @contextmanager
 def running_gateway(
-    settings: Settings, *, streams: tuple[str, ...] = (STREAM,), rate: int = 100_000
+    settings: Settings,
+    *,
+    contracts: Sequence[Contract] = (),
+    streams: tuple[str, ...] = ("*",),
+    rate: int = 100_000,
 ) -> Iterator[GatewayWorld]:
-    """Run a gateway in this process for the block, with a key for these streams."""
-    contracts = [transactions()]
+    """Run a gateway in this process for the block, with a key; by default for basket lines alone."""
+    contracts = contracts or [transactions()]
     kept, made = new_key(settings, contracts, name="test", streams=streams, records_per_second=rate)
     with TestClient(build_app(settings, contracts)) as client:
         client.headers["authorization"] = f"Bearer {made.token}"

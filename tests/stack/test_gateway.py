@@ -11,14 +11,14 @@ import zstandard
 from ingest.gateway.service import end_key, new_key, read_keys
 from lake.postgres import connect
 from tests.fakes.gateway_world import NDJSON, PATH, basket_line, running_gateway
-from tests.fakes.topic_world import transactions
+from tests.fakes.topic_world import STREAM, transactions
 
 pytestmark = pytest.mark.stack
 
 
 @pytest.fixture
 def gateway(lake_settings):
-    with running_gateway(lake_settings) as world:
+    with running_gateway(lake_settings, streams=(STREAM,)) as world:
         yield world
 
 
@@ -140,7 +140,7 @@ def test_deep_nesting_in_texts_does_not_count(lake_settings):
 
 
 def test_a_key_opens_its_streams_and_no_others(gateway, lake_settings):
-    """No key and a wrong one are 401, another stream is 403; the header of its own works too."""
+    """No key and a wrong one are 401, another stream is 403, one that nobody describes 404."""
     _, other = new_key(lake_settings, [transactions()], name="all", streams=["*"])
     token = gateway.client.headers.pop("authorization").removeprefix("Bearer ")
     body, kind = json.dumps(basket_line(1)), {"content-type": "application/json"}
@@ -154,7 +154,7 @@ def test_a_key_opens_its_streams_and_no_others(gateway, lake_settings):
     assert status(authorization=f"Bearer {token}", path="/v1/streams/products") == 403
     assert status(authorization=f"Bearer {other.token}", path="/v1/streams/nothing") == 404
     assert gateway.topic() == []
-    assert status(**{"x-api-key": token}) == 202
+    assert status(authorization=f"bearer {token}") == 202
 
 
 def test_a_revoked_key_is_refused_at_the_next_look(lake_settings):
