@@ -10,10 +10,12 @@ from app.cli import (
     console,
     contract,
     demo,
+    env,
     extract,
     gateway,
     ingest,
     init,
+    plan,
     quarantine,
     services,
     sql,
@@ -38,6 +40,8 @@ cli.add_typer(extract.cli, name="extract")
 cli.add_typer(quarantine.cli, name="quarantine")
 cli.add_typer(gateway.cli, name="gateway")
 cli.add_typer(contract.cli, name="contract")
+cli.add_typer(env.cli, name="env")
+plan.register(cli)
 cli.add_typer(sync.cli, name="sync")
 cli.add_typer(demo.cli, name="demo")
 sql.register(cli)

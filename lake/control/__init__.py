@@ -35,6 +35,7 @@ from lake.control.history import (
     read_evidence,
     read_latest_audit_results,
     read_plans,
+    read_recent_evaluations,
     read_runs,
     write_history,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "read_evidence",
     "read_latest_audit_results",
     "read_plans",
+    "read_recent_evaluations",
     "read_runs",
     "recorded",
     "release_keys",

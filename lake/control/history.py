@@ -165,6 +165,16 @@ def read_evaluations(
     return tuple(Evaluation(**{**row, "result": Result(row["result"])}) for row in rows)
 
 
+def read_recent_evaluations(
+    settings: PostgresSettings, models: Iterable[str], *, each: int = 20
+) -> dict[str, list[Evaluation]]:
+    """Return the newest successful evaluations of each model that wrote rows, newest first."""
+    found: dict[str, list[Evaluation]] = {}
+    for row in _fetch(settings, "recent_evaluations", models=list(models), each=each):
+        found.setdefault(row["model"], []).append(Evaluation(**{**row, "result": Result(row["result"])}))
+    return found
+
+
 def read_audit_results(
     settings: PostgresSettings, *, model: str | None = None, run_id: UUID | None = None, limit: int = 200
 ) -> tuple[AuditRecord, ...]:

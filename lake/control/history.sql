@@ -59,6 +59,17 @@ WHERE (%(model)s::text IS NULL OR model = %(model)s)
 ORDER BY started_at DESC
 LIMIT %(limit)s
 
+-- name: recent_evaluations
+SELECT evaluation_id, run_id, model, table_name, fingerprint, interval_start, interval_end, started_at, seconds,
+       rows, engine, attempt_id, snapshot_id, result, error
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY model ORDER BY started_at DESC) AS place
+    FROM control.evaluations
+    WHERE model = ANY(%(models)s) AND result = 'succeeded' AND rows IS NOT NULL
+) AS newest
+WHERE place <= %(each)s
+ORDER BY model, started_at DESC
+
 -- name: audit_results
 SELECT audit_result_id, run_id, evaluation_id, model, audit, blocking, status, failing, interval_start,
        interval_end, at, query

@@ -6,23 +6,19 @@ answer from `.lake/cache` (milliseconds). No service needs to run.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from lake.errors import ConfigurationError
+from lake.mesh.definitions import fingerprint
 from lake.settings import Project
 
-_FOLDERS = ("models", "external_models", "macros", "audits", "signals", "linter")
-_SUFFIXES = {".sql", ".py", ".yaml", ".yml", ".csv"}
 _LOAD_SECONDS = 120
 _SHAPE = "1"  # grows when the values below change
 
@@ -97,7 +93,8 @@ def read_graph(project: Project) -> Graph:
 
     Raises ConfigurationError with SQLMesh's own words when a model can't be loaded.
     """
-    cached = project.state / "cache" / f"graph-{_fingerprint(project)}.json"
+    salt = f"{_SHAPE} {version('sqlmesh')}"
+    cached = project.state / "cache" / f"graph-{fingerprint(project.root, salt=salt)[:24]}.json"
     try:
         return _graph(json.loads(cached.read_text(encoding="utf-8")))
     except (FileNotFoundError, json.JSONDecodeError):
@@ -110,21 +107,6 @@ def read_graph(project: Project) -> Graph:
 def to_json(graph: Graph) -> str:
     """Return a graph as `read_graph` caches it."""
     return json.dumps(asdict(graph))
-
-
-def _fingerprint(project: Project) -> str:
-    digest = hashlib.sha256(f"{_SHAPE} {version('sqlmesh')}".encode())
-    for path in _files(project.root):
-        digest.update(f"\0{path.relative_to(project.root)}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:24]
-
-
-def _files(root: Path) -> Iterator[Path]:
-    yield root / "config.yaml"
-    for folder in _FOLDERS:
-        for parent, _, names in sorted(os.walk(root / folder, followlinks=True)):
-            yield from (Path(parent, name) for name in sorted(names) if Path(name).suffix in _SUFFIXES)
 
 
 def _load(project: Project) -> str:

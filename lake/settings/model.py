@@ -139,6 +139,13 @@ class EngineSettings(Section):
     )
 
 
+class EnvironmentSettings(Section):
+    """Which environment a git branch has."""
+
+    branch: str = Field(default="", description="the branch, where git can't tell: in CI, HEAD is detached")
+    prod_branch: str = Field(default="", description="the branch whose environment is prod; none unless set")
+
+
 class TrinoSettings(Section):
     """Trino on the same catalog; used by models with `gateway trino` only."""
 
@@ -163,6 +170,7 @@ class Settings(Section):
     landing: LandingSettings = LandingSettings()
     gateway: GatewaySettings = GatewaySettings()
     engine: EngineSettings = EngineSettings()
+    environments: EnvironmentSettings = EnvironmentSettings()
     trino: TrinoSettings = TrinoSettings()
     console_port: int = 8501
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"

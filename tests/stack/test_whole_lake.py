@@ -20,6 +20,7 @@ ELSEWHERE = re.compile(
     r"sqlmesh (test|lint|format)\b"  # `make check` and `make test`
     r"|make |git |\. \.venv"  # the shell's own, and what `.ci/run` runs
     r"|lake (up|down)\b|lake demo|lake console"  # tests of stack, demo and console
+    r"|lake (env|plan|diff)\b"  # the tests of planning, in a git repository
     r"|--follow"  # ends by a signal only
 )
 
