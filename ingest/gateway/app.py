@@ -24,8 +24,10 @@ from ingest.gateway.openapi import STREAMS, describe
 from ingest.gateway.outlet import Outlet
 from ingest.gateway.pace import Pace
 from ingest.gateway.page import render
-from ingest.gateway.stream import Stream, open_streams
+from ingest.gateway.stream import open_streams
 from ingest.gateway.watch import forget_expired_keys, watch_lag
+from ingest.registry.catalogue import Catalogue, catalogue
+from ingest.registry.routes import Registry
 from lake.clock import Clock, SystemClock
 from lake.contracts import Contract
 from lake.control import ApiKey, active_keys
@@ -76,13 +78,14 @@ _OTHER_PATHS: Mapping[str, Any] = {
 
 def build_app(settings: Settings, contracts: Sequence[Contract], *, clock: Clock | None = None) -> Starlette:
     """Return the application; its lifespan opens and closes what it holds, and empties the queue last."""
-    return _Gateway(settings, open_streams(contracts), clock or SystemClock()).app()
+    return _Gateway(settings, contracts, clock or SystemClock()).app()
 
 
 class _Gateway:
     """What the addresses share."""
 
-    def __init__(self, settings: Settings, streams: Mapping[str, Stream], clock: Clock) -> None:
+    def __init__(self, settings: Settings, contracts: Sequence[Contract], clock: Clock) -> None:
+        streams = open_streams(contracts)
         limits = settings.gateway
         self._settings = settings
         self._contracts = tuple(stream.contract for stream in streams.values())
@@ -104,6 +107,7 @@ class _Gateway:
             budget=Budget(limit=limits.pending_bytes),
             behind=self._behind,
         )
+        self._registry = Registry(Catalogue(lambda: catalogue(contracts, {}), clock))
         self._document = describe(self._contracts, _OTHER_PATHS)
 
     def app(self) -> Starlette:
@@ -116,6 +120,7 @@ class _Gateway:
                 Route("/metrics", self._show_metrics),
                 Route("/openapi.json", self._openapi),
                 Route("/", self._page),
+                *self._registry.routes(),
             ],
             exception_handlers={HTTPException: _refuse, 500: _fail},
             lifespan=self._lifespan,

@@ -1,0 +1,1 @@
+"""The read side of a schema registry, with the contracts as its only source."""
