@@ -93,6 +93,52 @@ def show(
         frame.say(f"no record has the cause {wanted}")
 
 
+@cli.command("replay")
+def replay(
+    *,
+    cause: Annotated[str, typer.Option("--cause", help="stream/rule/path, as the list shows it.")] = "",
+    stream: Annotated[str, typer.Option("--stream", help="All open records of one stream.")] = "",
+    version: Annotated[str, typer.Option("--with", help="Contract version; the newest when left out.")] = "",
+    reason: frame.ReasonOption = "",
+    as_json: frame.JsonFlag = False,
+) -> None:
+    """Land the open records that pass the contract now, each once; the others stay with their reason."""
+    import getpass
+
+    from ingest.quarantine.cause import Cause
+    from ingest.quarantine.reading import open_quarantines
+    from ingest.replay import Who, choose_contract
+    from ingest.replay import replay as replay_records
+    from lake.clock import SystemClock
+    from lake.contracts import load_contracts
+
+    if bool(cause) == bool(stream):
+        raise BadInputError("say which records: --cause or --stream", hint="lake quarantine list")
+    wanted, settings = Cause.parse(cause) if cause else None, load_settings()
+    name = wanted.stream if wanted else stream
+    contract = choose_contract(load_contracts(find_project().contracts), name, version)
+    who = Who(actor=getpass.getuser(), reason=reason)
+    with (
+        frame.act(settings, "quarantine.replay", target=cause or stream, reason=reason) as detail,
+        open_quarantines(settings) as reader,
+    ):
+        reader.streams([name])
+        report = replay_records(reader, contract, cause=wanted, who=who, clock=SystemClock())
+        detail.update({"landed": report.landed, "contract": report.contract_version})
+    if as_json:
+        frame.print_json(report)
+        return
+    frame.say(
+        f"{report.landed} of {report.found} records landed under contract {report.contract_version}"
+        if report.found
+        else f"no record of {cause or stream} is open"
+    )
+    if report.elsewhere:
+        frame.say(f"{report.elsewhere} were resolved by others meanwhile")
+    if report.failing:
+        frame.print_table("Still failing", ("cause", "records"), list(report.failing.items()))
+
+
 @cli.command("discard")
 def discard(
     *,

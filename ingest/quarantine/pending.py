@@ -34,6 +34,15 @@ COORDINATES = pa.schema(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """One replay that is not recorded yet: who did it, why, and the coordinates of its rows."""
+
+    actor: str
+    reason: str
+    records: pa.Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replays:
     """All replays of a stream so far."""
 
@@ -47,20 +56,19 @@ def replay_id(table_uuid: str, coordinates: pa.Table) -> str:
     return sha256(f"{table_uuid} {_encode(coordinates)}".encode()).hexdigest()[:24]
 
 
-def to_properties(
-    replay: str, coordinates: pa.Table, before: Replays, snapshot: NewSnapshot
-) -> dict[str, str]:
+def to_properties(replay: str, pending: Pending, before: Replays, snapshot: NewSnapshot) -> dict[str, str]:
     """Return what the commit of a replay sets."""
+    own = {"actor": pending.actor, "reason": pending.reason, "records": _encode(pending.records)}
     total = {
-        "rows": before.rows + coordinates.num_rows,
+        "rows": before.rows + pending.records.num_rows,
         "snapshot": snapshot.id,
         "sequence": snapshot.sequence,
     }
-    return {f"{PREFIX}{replay}": _encode(coordinates), TOTAL: json.dumps(total)}
+    return {f"{PREFIX}{replay}": json.dumps(own), TOTAL: json.dumps(total)}
 
 
-def read_pending(state: TableState) -> Mapping[str, pa.Table]:
-    """Return the coordinates of each replay that is not recorded yet, by its id."""
+def read_pending(state: TableState) -> Mapping[str, Pending]:
+    """Return each replay that is not recorded yet, by its id; raises HistoryError for a damaged one."""
     return {
         key.removeprefix(PREFIX): _decode(state, key, text)
         for key, text in sorted(state.properties.items())
@@ -103,9 +111,10 @@ def _encode(coordinates: pa.Table) -> str:
     return base64.b64encode(zlib.compress(text, 9)).decode()
 
 
-def _decode(state: TableState, key: str, text: str) -> pa.Table:
+def _decode(state: TableState, key: str, text: str) -> Pending:
     try:
-        packed = json.loads(zlib.decompress(base64.b64decode(text, validate=True)))
+        own = json.loads(text)
+        packed = json.loads(zlib.decompress(base64.b64decode(own["records"], validate=True)))
         parts = [
             pa.table(
                 [
@@ -118,9 +127,13 @@ def _decode(state: TableState, key: str, text: str) -> pa.Table:
             for source, partitions in packed.items()
             for partition, steps in partitions.items()
         ]
-    except (ValueError, zlib.error, AttributeError, TypeError, pa.ArrowException) as error:
+        return Pending(
+            actor=own["actor"],
+            reason=own["reason"],
+            records=pa.concat_tables([COORDINATES.empty_table(), *parts]),
+        )
+    except (ValueError, KeyError, zlib.error, AttributeError, TypeError, pa.ArrowException) as error:
         raise _damaged(state, key) from error
-    return pa.concat_tables([COORDINATES.empty_table(), *parts])
 
 
 def _damaged(state: TableState, key: str) -> HistoryError:

@@ -12,15 +12,17 @@ import pyarrow as pa
 
 from ingest.quarantine.cause import Cause
 from ingest.quarantine.pending import COORDINATES, read_pending
-from ingest.quarantine.resolutions import RESOLVED, read_resolved
+from ingest.quarantine.resolutions import KEYS, RESOLVED, read_resolved
 from ingest.quarantine.table import RESERVED
 from lake.catalog import list_tables, load_table
-from lake.errors import BadInputError
+from lake.errors import BadInputError, HistoryError
 from lake.mesh.engine import mapped_engine
 from lake.mesh.session import Session, open_session
 from lake.postgres import read_sections
 from lake.settings import Settings
 from lake.types import Offset, Partition, TableName
+
+_OPEN = pa.schema([*(RESOLVED.field(name) for name in KEYS), pa.field("bytes", pa.int64())])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +101,35 @@ class QuarantineReader:
         )
 
     def open_records(self, stream: str, cause: Cause | None = None) -> pa.Table:
-        """Return coordinate and `first_seen` of the open records, of one cause or all, in order."""
-        found = self._query("open_records", stream, _named(cause))
-        return found.cast(pa.schema([RESOLVED.field(name) for name in found.column_names]))
+        """Return the open records, of one cause or all, in order of coordinate.
+
+        Columns: source, partition, offset, first_seen and `bytes`, the length of the value.
+        """
+        return self._query("open_records", stream, _named(cause)).cast(_OPEN)
+
+    def contents(self, stream: str, records: pa.Table) -> pa.Table:
+        """Return the rows of quarantine for these open records of one source and partition, by offset.
+
+        Columns: offset, first_seen, key, value, produced_at, reason, idempotency_key.
+        """
+        sections = read_sections("ingest.quarantine", "reading.sql")
+        table = TableName(schema=self.settings.landing.quarantine_schema, name=stream)
+        where = {
+            "source": records.column("source")[0].as_py(),
+            "partition": records.column("partition")[0].as_py(),
+            "low": records.column("offset")[0].as_py(),
+            "high": records.column("offset")[-1].as_py(),
+        }
+        with mapped_engine(self.settings, f"read {table}"):
+            self.session.connection.register("wanted", records.select(["offset", "first_seen"]))
+            text = sections["contents"].format(quarantine=table.quoted)
+            found = self.session.connection.execute(text, where).to_arrow_table()
+        if found.num_rows != records.num_rows:
+            raise HistoryError(
+                f"{table} changed while it was read: {found.num_rows} of {records.num_rows} records found",
+                hint="run the command again",
+            )
+        return found
 
     def sample(self, stream: str, cause: Cause | None, *, limit: int) -> tuple[Rejected, ...]:
         """Return records, newest first."""
@@ -138,7 +166,9 @@ class QuarantineReader:
         raw = load_table(catalog, TableName(schema=landing.raw_schema, name=stream))
         if raw is None:
             return RESOLVED.empty_table(), COORDINATES.empty_table()
-        pending = pa.concat_tables([COORDINATES.empty_table(), *read_pending(raw).values()])
+        pending = pa.concat_tables(
+            [COORDINATES.empty_table(), *(p.records for p in read_pending(raw).values())]
+        )
         return read_resolved(catalog, landing.quarantine_schema, stream, table_uuid=raw.uuid), pending
 
 

@@ -31,7 +31,7 @@ GROUP BY ALL
 ORDER BY open DESC, records DESC, rule, path
 
 -- name: open_records
-SELECT q.source, q.partition, q."offset", q.first_seen
+SELECT q.source, q.partition, q."offset", q.first_seen, coalesce(octet_length(q.value), 0) AS bytes
 FROM {records}
 WHERE {state} = 'open' AND ($rule IS NULL OR list_contains({causes}, struct_pack(rule := $rule, path := $path)))
 ORDER BY q.source, q.partition, q."offset"
@@ -52,6 +52,13 @@ FROM {records}
 WHERE $rule IS NULL OR list_contains({causes}, struct_pack(rule := $rule, path := $path))
 ORDER BY q.first_seen DESC, q.source, q.partition, q."offset" DESC
 LIMIT $limit
+
+-- name: contents
+SELECT q."offset", q.first_seen, q.key, q.value, q.produced_at, q.reason, q.idempotency_key
+FROM {quarantine} AS q
+SEMI JOIN wanted AS w ON q."offset" = w."offset" AND q.first_seen = w.first_seen
+WHERE q.source = $source AND q.partition = $partition AND q."offset" BETWEEN $low AND $high
+ORDER BY q."offset"
 
 -- name: records_of
 {quarantine} AS q

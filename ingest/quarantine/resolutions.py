@@ -122,12 +122,27 @@ def resolve(catalog: LakeCatalog, schema: str, resolution: Resolution, deadline:
         state = outcome.state
 
 
-def read_resolved(catalog: LakeCatalog, schema: str, stream: str, *, table_uuid: str) -> pa.Table:
-    """Return KEYS and `action` of every resolved record of a stream, each once."""
+def read_resolved(
+    catalog: LakeCatalog,
+    schema: str,
+    stream: str,
+    *,
+    table_uuid: str,
+    offsets: tuple[int, int] | None = None,
+) -> pa.Table:
+    """Return KEYS and `action` of every resolved record of a stream, each once.
+
+    `offsets` asks only for those in the half-open range.
+    """
     state = load_table(catalog, TableName(schema=schema, name=RESOLUTIONS))
     if state is None or state.main is None:
         return pa.table({name: [] for name in (*KEYS, "action")}, schema=RESOLVED)
-    found = read_rows(state, columns=(*KEYS, "action"), equal={"stream": stream, "table_uuid": table_uuid})
+    found = read_rows(
+        state,
+        columns=(*KEYS, "action"),
+        equal={"stream": stream, "table_uuid": table_uuid},
+        between={"offset": offsets} if offsets else None,
+    )
     return (
         found.group_by(KEYS).aggregate([("action", "max")]).rename_columns([*KEYS, "action"]).cast(RESOLVED)
     )

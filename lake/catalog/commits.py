@@ -117,15 +117,17 @@ def commit(
     deadline: Deadline,
     stamp: str | None = None,
     retain: int | None = None,
+    remove: Sequence[str] = (),
 ) -> Landed | Conflict:
     """Add `files` and set `properties` in one commit on top of exactly the main that `state` shows.
 
-    `properties` may be a function of the new snapshot. `retain` keeps that many snapshots and drops
-    older ones from the metadata (files stay). The same files may be committed again after a Conflict.
+    `properties` may be a function of the new snapshot; those in `remove` are taken away. `retain` keeps
+    that many snapshots and drops older ones from the metadata (files stay). The same files may be
+    committed again after a Conflict.
     Raises UnavailableError (nothing was sent), HistoryError (the table is another one by now) or
     OutcomeUnknownError (the deadline ended first: the next run reads the table, which knows).
     """
-    staged = _stage(state, files, properties, stamp or str(uuid4()), retain)  # 1
+    staged = _stage(state, files, properties, stamp or str(uuid4()), retain, remove)  # 1
     attempt = 0
     while True:
         sent = _send(catalog, state, staged, deadline)  # 2, 3
@@ -144,8 +146,13 @@ def commit(
         attempt += 1
 
 
-def _stage(
-    state: TableState, files: Sequence[WrittenFile], properties: Properties, stamp: str, retain: int | None
+def _stage(  # noqa: PLR0917  one step of `commit`, its arguments are its local names
+    state: TableState,
+    files: Sequence[WrittenFile],
+    properties: Properties,
+    stamp: str,
+    retain: int | None,
+    remove: Sequence[str],
 ) -> _Staged:
     """Write the manifests of the append and collect its updates; the catalog hears nothing yet."""
     table = state.handle
@@ -160,6 +167,8 @@ def _stage(
         append.commit()
     values = properties(snapshot) if callable(properties) else properties
     transaction.set_properties({**values, STAMP: stamp})
+    if gone := sorted(set(remove) & state.properties.keys()):
+        transaction.remove_properties(*gone)
     updates = transaction._updates  # noqa: SLF001  see the module's docstring
     if old := _expirable(state, retain):
         updates = (*updates, RemoveSnapshotsUpdate.model_validate({"snapshot-ids": old}))

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ _START = datetime(2025, 1, 1, tzinfo=UTC)
 _MONEY = ("sales_value", "retail_disc", "coupon_disc", "coupon_match_disc")
 
 
+@cache
 def transactions() -> Contract:
     """Return the demo's contract of basket lines."""
     return next(c for c in load_contracts(ROOT / "ingest" / "contracts") if c.stream == STREAM)

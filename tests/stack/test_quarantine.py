@@ -6,19 +6,27 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ingest.extract.run import run_sources
 from ingest.landing import run_streams
 from ingest.quarantine.cause import Cause
 from ingest.quarantine.discard import discard
 from ingest.quarantine.reading import open_quarantines
+from ingest.replay import Who, replay
+from lake.catalog import load_table, open_catalog
+from lake.catalog.scan import read_rows
 from lake.clock import SystemClock
+from lake.contracts import load_contracts
 from lake.control import read_acts
 from lake.mesh.session import open_session
 from lake.settings import Settings
+from lake.types import TableName
+from tests.fakes.paged_api import PagedApi, extract_project
 from tests.fakes.topic_world import TopicWorld
 
 pytestmark = pytest.mark.stack
@@ -80,6 +88,40 @@ def test_discarded_records_are_open_no_more_and_stay_readable(world: TopicWorld)
     }
 
 
+def test_refused_records_of_an_extract_land_once_and_stay_known_to_it(
+    lake_settings: Settings, tmp_path: Path
+) -> None:
+    """The API sends them again and again; the replayed ones keep their number, key and time."""
+    shop = extract_project(tmp_path, lake_settings)
+    api = PagedApi()
+    for number, price in enumerate((1, -2, 3, -4)):
+        api.put(number, f"2026-01-01T00:00:0{number}Z", price=price)
+    run_sources(shop, transport=api.transport())
+    contract = load_contracts(shop.project_root / "ingest" / "contracts")[0]
+    assert [r["id"] for r in extracted_rows(shop)] == [0, 2]
+    who = Who(actor="ada", reason="credits are true")
+    with open_quarantines(shop) as reader:
+        report = replay(reader, replace(contract, rules=()), cause=None, who=who, clock=SystemClock())
+    assert (report.found, report.landed) == (2, 2)
+    rows = extracted_rows(shop)
+    assert [r["id"] for r in rows] == [0, 1, 2, 3]
+    assert [r["meta"]["key"] for r in rows] == ["0", "1", "2", "3"]
+    assert all(
+        r["meta"]["produced_at"] == r["updated_at"] and r["meta"]["source"] == "shop.things" for r in rows
+    )
+    assert len({r["meta"]["offset"] for r in rows}) == 4
+    (again,) = run_sources(shop, transport=api.transport())
+    assert (again.landed, again.quarantined) == (0, 0)
+
+
+def extracted_rows(settings: Settings) -> list[dict[str, Any]]:
+    name = TableName(schema=settings.landing.raw_schema, name="things")
+    state = load_table(open_catalog(settings), name)
+    assert state is not None
+    rows = read_rows(state, columns=("id", "updated_at", "meta")).to_pylist()
+    return sorted(rows, key=lambda r: r["id"])
+
+
 def lake(settings: Settings, environment: dict[str, str], *arguments: str) -> Any:
     return subprocess.run(
         [LAKE, "quarantine", *arguments],
@@ -129,6 +171,16 @@ def test_the_commands_list_show_and_discard(world: TopicWorld, lake_environment:
     assert "transactions/empty" in {c["cause"] for c in json.loads(everything.stdout)}
     acts = {(act.act, act.reason) for act in read_acts(settings.postgres)}
     assert {("quarantine.show", "ticket 7"), ("quarantine.discard", "tombstones")} <= acts
+
+    replayed = lake(settings, lake_environment, "replay", "--cause", "transactions/json", "--json")
+    assert replayed.returncode == 0, replayed.stderr
+    report = json.loads(replayed.stdout)
+    assert report["landed"] == 0
+    assert report["failing"] == {"transactions/json": report["found"]}
+    both = lake(
+        settings, lake_environment, "replay", "--cause", "transactions/json", "--stream", "transactions"
+    )
+    assert both.returncode == 2
 
     unknown = lake(settings, lake_environment, "list", "nothing")
     assert unknown.returncode == 2

@@ -18,6 +18,7 @@ from ingest.quarantine.pending import (
     COORDINATES,
     PREFIX,
     TOTAL,
+    Pending,
     Replays,
     read_pending,
     read_replays,
@@ -25,6 +26,8 @@ from ingest.quarantine.pending import (
     to_properties,
 )
 from ingest.quarantine.reading import Coordinate, Rejected
+from ingest.replay import choose_contract
+from ingest.replay.plan import by_partition, plan_chunks
 from ingest.tables import quarantine_name
 from lake.catalog import NewSnapshot
 from lake.errors import BadInputError, ConfigurationError, HistoryError
@@ -71,9 +74,10 @@ def test_a_pending_replay_names_exactly_its_records(found: set[tuple[str, int, i
     """A round trip through the property of the commit."""
     replay = replay_id("uuid", coordinates(found))
     snapshot = NewSnapshot(id=SnapshotId(7), sequence=3)
-    written = to_properties(replay, coordinates(found), Replays(rows=2), snapshot)
+    own = Pending(actor="ada", reason="", records=coordinates(found))
+    written = to_properties(replay, own, Replays(rows=2), snapshot)
     state = table(properties={**written, "owner": "me"}, ancestry=chain(7, 6))
-    assert {key: as_set(value) for key, value in read_pending(state).items()} == {replay: found}
+    assert {key: as_set(value.records) for key, value in read_pending(state).items()} == {replay: found}
     assert json.loads(written[TOTAL]) == {"rows": 2 + len(found), "snapshot": 7, "sequence": 3}
 
 
@@ -93,11 +97,12 @@ def test_a_property_of_ten_thousand_scattered_records_stays_small() -> None:
     """It is part of every metadata file until the replay is recorded."""
     many = coordinates({("transactions", n % 3, 97 * n) for n in range(10_000)})
     snapshot = NewSnapshot(id=SnapshotId(1), sequence=1)
-    (text, _) = to_properties("x", many, Replays(), snapshot).values()
+    own = Pending(actor="ada", reason="", records=many)
+    (text, _) = to_properties("x", own, Replays(), snapshot).values()
     assert len(text) < 40_000
 
 
-@pytest.mark.parametrize("text", ["", "no base64!", "eJyrrgUAAXUA+Q=="[:-4]])
+@pytest.mark.parametrize("text", ["", "{}", '{"actor":"a","reason":"","records":"no base64!"}'])
 def test_a_damaged_property_stops_everything(text: str) -> None:
     """Guessing what was replayed would double or lose records."""
     with pytest.raises(HistoryError, match="damaged"):
@@ -169,3 +174,42 @@ def test_a_stream_cannot_take_the_name_of_what_quarantine_keeps_itself(name: str
     """Its quarantine would be the view or the table of resolutions."""
     with pytest.raises(ConfigurationError, match=name):
         quarantine_name(LandingSettings(), replace(transactions(), stream=name))
+
+
+def opened(sizes: list[int]) -> pa.Table:
+    return pa.table({"place": list(range(len(sizes))), "bytes": pa.array(sizes, pa.int64())})
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 9), max_size=40), st.integers(1, 7), st.integers(1, 20))
+def test_a_replay_is_cut_without_gaps_into_parts_within_bounds(
+    sizes: list[int], most_records: int, most_bytes: int
+) -> None:
+    """Every record in one part, in order; only a record that is alone may weigh too much."""
+    parts = list(plan_chunks(opened(sizes), most_records=most_records, most_bytes=most_bytes))
+    assert [n for part in parts for n in part["place"].to_pylist()] == list(range(len(sizes)))
+    for part in parts:
+        assert 1 <= part.num_rows <= most_records
+        assert part.num_rows == 1 or sum(part["bytes"].to_pylist()) <= most_bytes
+
+
+def test_records_are_cut_by_source_and_partition() -> None:
+    """No data file mixes partitions."""
+    places = [("a", 0), ("a", 0), ("a", 1), ("b", 1)]
+    records = pa.table({"source": [s for s, _ in places], "partition": [p for _, p in places]})
+    assert [part.num_rows for part in by_partition(records)] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("version", "chosen"), [("", "10.0.0"), ("v1", "1.2.0"), ("1.1", "1.1.0"), ("1.2.0", "1.2.0")]
+)
+def test_a_contract_is_chosen_by_the_beginning_of_its_version(version: str, chosen: str) -> None:
+    """By numbers, not letters: 10 is newer than 9, and 1 does not begin 10."""
+    contracts = [replace(transactions(), version=v) for v in ("1.1.0", "10.0.0", "1.2.0", "9.0.0")]
+    assert choose_contract(contracts, "transactions", version).version == chosen
+
+
+def test_a_version_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    """A replay under a contract that nobody meant would land wrong rows."""
+    with pytest.raises(BadInputError, match=r"version 3; there is: 1\.0\.0"):
+        choose_contract([transactions()], "transactions", "v3")

@@ -1,0 +1,106 @@
+"""A topic landed under a contract that was too strict, and the oracle for what a replay leaves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from decimal import Decimal
+
+from ingest.landing import run_streams
+from ingest.quarantine.cause import Cause
+from ingest.quarantine.reading import QuarantineReader
+from ingest.replay import ReplayReport, Who
+from ingest.replay import replay as replay_records
+from lake.catalog import LakeCatalog, TableState, load_table, open_catalog
+from lake.clock import SystemClock
+from lake.contracts import Contract, Rule, RuleKind
+from lake.mesh.session import Session
+from lake.settings import Settings
+from lake.types import TableName
+from tests.fakes.topic_world import POISON, STREAM, TopicWorld, fingerprint, transactions, wanted
+
+QUANTITY = Cause.parse("transactions/minimum/quantity")
+VALUE = Cause.parse("transactions/maximum/sales_value")
+ADA = Who(actor="ada", reason="the rule was wrong")
+
+
+def strict() -> Contract:
+    """Return a contract that refuses most records, many for two reasons."""
+    rules = (
+        Rule(kind=RuleKind.MINIMUM, path="quantity", argument=2),
+        Rule(kind=RuleKind.MAXIMUM, path="sales_value", argument=Decimal(50)),
+    )
+    return replace(transactions(), rules=(*transactions().rules, *rules))
+
+
+class RefusedWorld:
+    """Most of the topic's records lie in quarantine; under the true contract only poison stays there."""
+
+    def __init__(self, settings: Settings, session: Session, *, count: int = 150) -> None:
+        self.settings = settings
+        self.session = session
+        self._log: dict[tuple[int, int], bytes | None] = {}
+        self.topic = TopicWorld(settings, poison_every=29, contract=strict())
+        self.land(count)
+        self.topic.contract = transactions()
+
+    def land(self, count: int) -> None:
+        """Produce records and land them under the topic's present contract."""
+        self.topic.produce(count)
+        run_streams(self.settings, [self.topic.contract])
+
+    def replay(
+        self,
+        cause: Cause | None = None,
+        *,
+        contract: Contract | None = None,
+        catalog: LakeCatalog | None = None,
+    ) -> ReplayReport:
+        """Replay as the command does; `catalog` may be one that fails. Threads may call it."""
+        reader = self.reader(catalog)
+        return replay_records(reader, contract or transactions(), cause=cause, who=ADA, clock=SystemClock())
+
+    def reader(self, catalog: LakeCatalog | None = None) -> QuarantineReader:
+        """Return a reader on a cursor of its own: opening an engine takes longer than most tests."""
+        session = replace(
+            self.session,
+            catalog=catalog or self.session.catalog,
+            connection=self.session.connection.cursor(),
+        )
+        return QuarantineReader(settings=self.settings, session=session)
+
+    def raw_state(self) -> TableState:
+        name = TableName(schema=self.settings.landing.raw_schema, name=STREAM)
+        state = load_table(open_catalog(self.settings), name)
+        assert state is not None
+        return state
+
+    def open_coordinates(self) -> set[tuple[int, int]]:
+        """Return partition and offset of the records that quarantine still shows as open."""
+        found = self.reader().open_records(STREAM)
+        return set(zip(found["partition"].to_pylist(), found["offset"].to_pylist(), strict=True))
+
+    def log(self) -> dict[tuple[int, int], bytes | None]:
+        """Read the topic, again only when it grew."""
+        if len(self._log) != self.topic.produced:
+            self._log = self.topic.log()
+        return self._log
+
+    def check(self) -> None:
+        """Every record of the topic is in exactly one of table and open quarantine, with its values."""
+        log, raw, still = self.log(), self.topic.raw(), self.open_coordinates()
+        assert len(log) == self.topic.produced
+        landed = Counter((r["meta"]["partition"], r["meta"]["offset"]) for r in raw)
+        assert [place for place, count in landed.items() if count > 1] == []
+        assert landed.keys() & still == set()
+        assert landed.keys() | still == log.keys()
+        for row in raw:
+            assert fingerprint(row) == wanted(log[row["meta"]["partition"], row["meta"]["offset"]])
+
+    def check_all_landed(self) -> None:
+        """Besides: only poison is open, and no replay is left half recorded."""
+        self.check()
+        log = self.log()
+        assert self.open_coordinates() == {place for place, value in log.items() if value in POISON}
+        kept = [key for key in self.raw_state().properties if key.startswith("ingest.replay.")]
+        assert kept == []
