@@ -15,6 +15,7 @@ class StreamKind(Enum):
 
     TOPIC = "topic"  # consumed from a topic of the Kafka API
     EXTRACT = "extract"  # fetched from an API by `ingest.extract`
+    TABLE = "table"  # built by a model: the contract of a mart, which stands beside it
 
 
 class Format(Enum):
@@ -189,6 +190,8 @@ class Contract:
     end_of_support: date | None = None
     migration: tuple[tuple[str, str], ...] = ()
     unchecked: tuple[str, ...] = ()
+    consumers: tuple[str, ...] = ()  # of a mart: who counts on its columns
+    migrations: tuple[tuple[str, str], ...] = ()  # of a mart: what becomes of columns promised before
     file: str = field(default="", compare=False)
     text: str = field(default="", compare=False, repr=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lake.contracts.contract import Contract
+from lake.contracts.contract import Contract, StreamKind
 from lake.contracts.document import ContractError
 from lake.contracts.families import find_clashes
 from lake.contracts.parse import parse_contract
@@ -25,7 +25,7 @@ def load_contracts(folder: Path) -> tuple[Contract, ...]:
     problems: list[str] = []
     for path in sorted(folder.glob("*.yaml")):
         try:
-            contract = load_contract(path)
+            contract = _of_landing(load_contract(path), path)
         except ConfigurationError as error:
             problems.append(error.message)
             continue
@@ -36,6 +36,12 @@ def load_contracts(folder: Path) -> tuple[Contract, ...]:
     if problems:
         raise ConfigurationError("\n".join(problems), hint=f"mend the file, then {CHECK}")
     return tuple(contracts[stream] for stream in sorted(contracts))
+
+
+def _of_landing(contract: Contract, path: Path) -> Contract:
+    if contract.kind is StreamKind.TABLE:
+        raise ConfigurationError(f"{path}: the contract of a mart stands beside its model, in models/")
+    return contract
 
 
 def load_contract(path: Path) -> Contract:

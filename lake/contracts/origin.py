@@ -16,12 +16,15 @@ OBJECT: Key = ("schema", 0)
 _BOTH = frozenset({"mode", "eventTime", "allowedLateness", "maxBadShare", "maxBadAfter", "compatibility"})
 _TOPIC = _BOTH | {"format", "framing", "route", "key", "subject"}
 _EXTRACT = _BOTH | {"source", "resource"}
+_TABLE = frozenset({"consumers", "migrations"})
 _TIMES = (Primitive.DATE, Primitive.TIMESTAMP, Primitive.TIMESTAMPTZ)
 
 
 def read_origin(table: SchemaObject, family: str, stream: str, fields: tuple[Field, ...]) -> dict[str, Any]:
     """Return the members of a Contract that `customProperties` of the schema decide."""
     kind = _kind(table)
+    if kind is StreamKind.TABLE:
+        return {"kind": kind, **_mart(read_custom(table.customProperties, _TABLE, OBJECT))}
     is_topic = kind is StreamKind.TOPIC
     custom = read_custom(table.customProperties, _TOPIC if is_topic else _EXTRACT, OBJECT)
     own = _topic(table, custom, family, stream, fields) if is_topic else _extract(custom)
@@ -43,7 +46,7 @@ def _kind(table: SchemaObject) -> StreamKind:
     try:
         return StreamKind(table.physicalType)
     except ValueError as error:
-        message = f"physicalType of the schema must be topic or extract, not {table.physicalType}"
+        message = f"physicalType of the schema must be topic, extract or table, not {table.physicalType}"
         raise ContractError((*OBJECT, "physicalType"), message) from error
 
 
@@ -56,6 +59,18 @@ def _choice(custom: Custom, name: str, default: Any) -> Any:
         known = ", ".join(member.value for member in kind)
         message = f"{name} {custom.value(name)} is none of {known}"
         raise ContractError(custom.place(name), message) from error
+
+
+def _mart(custom: Custom) -> dict[str, Any]:
+    """Return who counts on a mart, and what becomes of columns that an earlier version promised."""
+    consumers = custom.value("consumers") if "consumers" in custom else []
+    if not isinstance(consumers, list) or not all(isinstance(name, str) for name in consumers):
+        raise ContractError(custom.place("consumers"), "consumers is a list of names")
+    migrations = custom.value("migrations") if "migrations" in custom else {}
+    if not isinstance(migrations, dict) or not all(isinstance(text, str) for text in migrations.values()):
+        message = "migrations says of each column what to read in its place"
+        raise ContractError(custom.place("migrations"), message)
+    return {"consumers": tuple(consumers), "migrations": tuple(sorted(migrations.items()))}
 
 
 def _extract(custom: Custom) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from lake.log import get_logger
 from lake.mesh.estimate import Built, Estimate, estimate
 from lake.mesh.names import plain_name
 from lake.mesh.readers import Reader, read_readers
+from lake.mesh.safety import model_files
 from lake.mesh.summary import Affected, ColumnChange, How, ModelChange, PlanSummary
 from lake.settings import Settings
 
@@ -34,7 +35,7 @@ def describe(context: Context, settings: Settings, plan: Plan) -> PlanSummary:
         _change(plan, name, how, missing, past.get(plain_name(name), ()))
         for name, how in sorted(touched.items(), key=lambda item: order.get(item[0], -1))
     )
-    readers = read_readers(context.path)
+    readers = read_readers(context.path, model_files(context.models))
     return PlanSummary(
         plan_id=plan.plan_id,
         environment=plan.environment.name,

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from lake.catalog.open import LakeCatalog, open_catalog
 from lake.control import migrate
+from lake.control.published import MartContract
 from lake.errors import LakeError
 from lake.mesh.engine import open_engine
 from lake.mesh.errors import as_stock
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from lake.mesh.publish import Publication
 
 
+_PLANS_KEPT = 16
+
+
 class Services:
     """The lake of one Context, opened when first needed: loading a project touches no service."""
 
@@ -31,6 +35,7 @@ class Services:
         self.project = project
         self._opening = threading.Lock()
         self._locks: dict[TableName, threading.RLock] = {}
+        self.promises: dict[str, tuple[MartContract, ...]] = {}  # of contracts, by the plan that was built
 
     @cached_property
     def settings(self) -> Settings:
@@ -57,6 +62,12 @@ class Services:
             return open_catalog(self.settings)
         except LakeError as error:
             raise as_stock(error) from error
+
+    def promise(self, plan_id: str, promises: tuple[MartContract, ...]) -> None:
+        """Remember what a plan promises until it is applied; of those that never are, the oldest go."""
+        self.promises[plan_id] = promises
+        while len(self.promises) > _PLANS_KEPT:
+            del self.promises[next(iter(self.promises))]
 
     def table_lock(self, table: TableName) -> threading.RLock:
         """Return the lock under which this process publishes a table."""

@@ -27,6 +27,7 @@ from sqlmesh.core.snapshot.evaluator import SnapshotEvaluator
 
 from lake.clock import Deadline, SystemClock
 from lake.control import RunKind
+from lake.control.published import write_mart_contracts
 from lake.errors import LakeError
 from lake.log import configure_unless_done, get_logger
 from lake.mesh.adapter import LakeEngineAdapter
@@ -42,6 +43,7 @@ from lake.mesh.record import (
 )
 from lake.mesh.refuse import check_supported
 from lake.mesh.runtime import Runtime
+from lake.mesh.safety import check_readers
 from lake.settings import log_level
 
 log = get_logger("mesh")
@@ -142,6 +144,7 @@ def _plan(
     with plan_recorded(runtime, plan):
         done = stock(evaluator, plan, *args, **kwargs)
         _drop_hidden(evaluator.snapshot_evaluator)
+        _record_promises(plan, runtime)
         return done
 
 
@@ -157,11 +160,25 @@ def _drop_hidden(evaluator: SnapshotEvaluator) -> None:
         log.warning("columns.kept", reason=error.message)
 
 
+def _record_promises(plan: Any, runtime: Runtime) -> None:
+    """Hold the next plan to the contracts that prod was planned with; what fails is done by the next plan."""
+    promises = runtime.services.promises.pop(plan.plan_id, None)
+    if plan.is_dev or promises is None:
+        return
+    try:
+        write_mart_contracts(runtime.control, promises, plan_id=plan.plan_id)
+    except LakeError as error:
+        log.warning("promises.unrecorded", reason=error.message)
+
+
 def _build(stock: Callable[..., Any], context: Any, *args: Any, **kwargs: Any) -> Any:
     built = stock(context, *args, **kwargs)
     if isinstance(context.engine_adapter, LakeEngineAdapter):
         changed = built._context_diff.new_snapshots.values()  # noqa: SLF001  building it here would fix its dates
         check_supported(changed, context.snapshot_evaluator.get_adapter)
+        runtime = context.engine_adapter.runtime
+        promises = check_readers(context, built._context_diff, runtime)  # noqa: SLF001  see above
+        runtime.services.promise(built._plan_id, promises)  # noqa: SLF001  the evaluator knows the plan by it
     return built
 
 

@@ -15,7 +15,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "environments.md"
 
 
 def workflow() -> dict:
-    [block] = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    [block, *_] = re.findall(
+        r"^```yaml\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )[::-1]
     return yaml.safe_load(block)
 
 
