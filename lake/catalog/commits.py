@@ -90,8 +90,11 @@ class _Answer(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Staged:
-    """The very bytes of one commit: sending them twice can't apply them twice."""
+class Staged:
+    """The very bytes of one commit: sending them twice can't apply them twice.
+
+    What it requires holds main's snapshot id and the table's uuid, and it adds the snapshot.
+    """
 
     snapshot: NewSnapshot
     stamp: str
@@ -128,6 +131,11 @@ def commit(
     OutcomeUnknownError (the deadline ended first: the next run reads the table, which knows).
     """
     staged = _stage(state, files, properties, stamp or str(uuid4()), retain, remove)  # 1
+    return settle(catalog, state, staged, deadline)
+
+
+def settle(catalog: LakeCatalog, state: TableState, staged: Staged, deadline: Deadline) -> Landed | Conflict:
+    """Send a staged commit until it is known what became of it (steps 2 to 5)."""
     attempt = 0
     while True:
         sent = _send(catalog, state, staged, deadline)  # 2, 3
@@ -153,7 +161,7 @@ def _stage(  # noqa: PLR0917  one step of `commit`, its arguments are its local 
     stamp: str,
     retain: int | None,
     remove: Sequence[str],
-) -> _Staged:
+) -> Staged:
     """Write the manifests of the append and collect its updates; the catalog hears nothing yet."""
     table = state.handle
     transaction = Transaction(table)
@@ -170,9 +178,9 @@ def _stage(  # noqa: PLR0917  one step of `commit`, its arguments are its local 
     if gone := sorted(set(remove) & state.properties.keys()):
         transaction.remove_properties(*gone)
     updates = transaction._updates  # noqa: SLF001  see the module's docstring
-    if old := _expirable(state, retain):
+    if old := expirable(state, retain):
         updates = (*updates, RemoveSnapshotsUpdate.model_validate({"snapshot-ids": old}))
-    return _Staged(
+    return Staged(
         snapshot=snapshot,
         stamp=stamp,
         requirements=(*transaction._requirements, AssertTableUUID(uuid=table.metadata.table_uuid)),  # noqa: SLF001
@@ -180,7 +188,7 @@ def _stage(  # noqa: PLR0917  one step of `commit`, its arguments are its local 
     )
 
 
-def _send(catalog: LakeCatalog, state: TableState, staged: _Staged, deadline: Deadline) -> _Sent:
+def _send(catalog: LakeCatalog, state: TableState, staged: Staged, deadline: Deadline) -> _Sent:
     """Send the commit once. Only a clean acceptance is taken at its word."""
     table = state.handle
     with within(deadline), mapped(f"commit to {state.name}"):
@@ -212,7 +220,7 @@ def _send(catalog: LakeCatalog, state: TableState, staged: _Staged, deadline: De
     return _Sent(answer=_Answer.ACCEPTED, state=state_of(state.name, landed))
 
 
-def _read_back(catalog: LakeCatalog, state: TableState, staged: _Staged, deadline: Deadline) -> TableState:
+def _read_back(catalog: LakeCatalog, state: TableState, staged: Staged, deadline: Deadline) -> TableState:
     """Load the table until it answers; the deadline bounds the waiting."""
     attempt = 0
     while True:
@@ -247,7 +255,7 @@ def _open_outcome(state: TableState, reason: str) -> OutcomeUnknownError:
     )
 
 
-def _expirable(state: TableState, retain: int | None) -> list[int]:
+def expirable(state: TableState, retain: int | None) -> list[int]:
     """Return the oldest ancestors beyond `retain` that no branch or tag names."""
     if retain is None or len(state.ancestry) < retain:
         return []

@@ -43,4 +43,4 @@ def _below(path: str, column: Any) -> Iterator[tuple[str, Any]]:
         for number in range(column.type.num_fields):
             yield from _below(f"{path}.{column.type.field(number).name}", pc.struct_field(column, [number]))
     elif not pa.types.is_nested(column.type):
-        yield path, column
+        yield path, column.storage if isinstance(column, pa.ExtensionArray) else column

@@ -13,6 +13,8 @@ from pyiceberg.types import (
     DateType,
     DecimalType,
     DoubleType,
+    FixedType,
+    FloatType,
     IcebergType,
     IntegerType,
     ListType,
@@ -23,6 +25,8 @@ from pyiceberg.types import (
     StructType,
     TimestampType,
     TimestamptzType,
+    TimeType,
+    UUIDType,
 )
 
 from lake.types import Decimal, Field, FieldType, ListOf, MapOf, Primitive, Struct
@@ -149,10 +153,20 @@ def _file_type(kind: IcebergType) -> pa.DataType:
             return pa.map_(_file_field(kind.key_field), _file_field(kind.value_field))
         case DecimalType():
             return pa.decimal128(kind.precision, kind.scale)
-        case _:
+        case FixedType():
+            return pa.binary(len(kind))
+        case _ if kind in _NEUTRAL:
             return _ARROW[_NEUTRAL[kind]]
+        case _:
+            return _ENGINES_ONLY[kind]
 
 
+# What tables of models may hold and contracts don't know.
+_ENGINES_ONLY: dict[IcebergType, pa.DataType] = {
+    FloatType(): pa.float32(),
+    TimeType(): pa.time64("us"),
+    UUIDType(): pa.uuid(),
+}
 _NEUTRAL: dict[IcebergType, Primitive] = {iceberg: neutral for neutral, iceberg in _ICEBERG.items()}
 
 

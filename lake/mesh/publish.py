@@ -9,6 +9,7 @@ The protocol, for DuckDB:
     5  passed: stamp the attempt as a table property in the transaction, COMMIT;
        an error of COMMIT says nothing, so read the stamp back: present = landed, else the whole again
     6  SQLMesh records the interval; history follows
+    7  rewrite the files that the publish has made worth it (`lake.catalog.tidy`), rows unchanged
 
 SQLMesh calls steps 2, 3 and 6; `lake.mesh.seams` ties them to the steps here.
 """
@@ -26,8 +27,10 @@ from uuid import UUID, uuid4
 
 import duckdb
 
+from lake.catalog.commits import Conflict
 from lake.catalog.open import within
 from lake.catalog.tables import TableState, load_table
+from lake.catalog.tidy import tidy
 from lake.clock import Clock, Deadline, SystemClock
 from lake.control import (
     Attempt,
@@ -49,6 +52,7 @@ T = TypeVar("T")
 
 STAMP = "publish.attempts"
 STAMPS_KEPT = 16  # newest first: an attempt stays recognisable through as many later publishes
+_APPENDS = 8  # after so many that only add, their files are looked at too
 _ATTEMPTS = 6
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
@@ -81,9 +85,11 @@ class Publication:
     table: TableName | None = None
     cursor: Any = None
     rows: int = 0
+    replaced: bool = False  # whether rows went, which leaves delete files
     snapshot_id: int | None = None
     state: AttemptState = AttemptState.OPEN
     opened: bool = False
+    landed: TableState | None = None
 
     def begin(self, cursor: Any, table: TableName) -> None:
         """Open the transaction at the first write to the table; later writes join it (steps 0, 1)."""
@@ -135,6 +141,25 @@ class Publication:
             self._after_failed_commit(error)
         self.opened = False
         self._settle(AttemptState.LANDED, "")
+
+    def tidy(self) -> None:
+        """Rewrite the files that the publish has made worth it (step 7); readers see the same rows.
+
+        What can't be done now is done after a later publish, or by maintenance.
+        """
+        if self.landed is None or not (self.replaced or len(self.landed.ancestry) % _APPENDS == 0):
+            return
+        settings = self.runtime.settings.engine
+        deadline = Deadline.after(settings.publish_seconds, self.clock)
+        try:
+            done = tidy(
+                self.runtime.catalog, self.landed, deadline=deadline, retain=settings.retained_snapshots
+            )
+        except LakeError as error:
+            log.warning("tidy.left", table=str(self.landed.name), reason=error.message)
+            return
+        if isinstance(done, Conflict):
+            log.info("tidy.left", table=str(self.landed.name), reason="another writer was first")
 
     def close(self, error: BaseException | None) -> None:
         """Leave no transaction and no lock behind, whatever happened."""
@@ -202,7 +227,8 @@ class Publication:
         self.state = state
         try:
             if state is AttemptState.LANDED:
-                self.snapshot_id = _main(self.runtime, _some(self.table))
+                self.landed = load_table(self.runtime.catalog, _some(self.table))
+                self.snapshot_id = self.landed.main if self.landed else None
             settle_attempt(
                 self.runtime.control,
                 self.attempt_id,
@@ -231,7 +257,7 @@ def publish(
         runtime.publication = publication
         raised: BaseException | None = None
         try:
-            return evaluate(publication)
+            result = evaluate(publication)
         except PublishConflictError as error:
             raised = error
             if number == _ATTEMPTS:
@@ -240,6 +266,9 @@ def publish(
         except BaseException as error:
             raised = error
             raise
+        else:
+            publication.tidy()
+            return result
         finally:
             runtime.publication = None
             publication.close(raised)
@@ -279,11 +308,6 @@ def _read_back(runtime: Runtime, table: TableName, deadline: Deadline) -> TableS
             if deadline.expired():
                 raise
             deadline.clock.sleep(min(_pause(number), deadline.remaining()))
-
-
-def _main(runtime: Runtime, table: TableName) -> int | None:
-    state = load_table(runtime.catalog, table)
-    return state.main if state else None
 
 
 def _pause(number: int) -> float:

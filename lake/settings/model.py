@@ -137,6 +137,9 @@ class EngineSettings(Section):
     publish_seconds: float = Field(
         default=60.0, gt=0, description="how long a commit whose answer was lost is looked for"
     )
+    retained_snapshots: int = Field(
+        default=60, gt=0, description="of a model's table; older ones are expired when it is published"
+    )
 
 
 class EnvironmentSettings(Section):

@@ -65,8 +65,8 @@ class StatementAdapter(DuckDBEngineAdapter):
                 quote_identifiers=quote_identifiers,
                 **kwargs,
             )
-            if isinstance(prepared, exp.Insert | exp.Merge):
-                self._count()
+            if isinstance(prepared, _WRITES):
+                self._count(prepared)
 
     def resolve(self, statement: exp.Expr) -> exp.Expr:
         """Return a statement with the catalog's views inlined, as of now."""
@@ -102,14 +102,17 @@ class StatementAdapter(DuckDBEngineAdapter):
         except duckdb.Error as error:
             raise as_stock(engine_error(self.runtime.settings, "run a statement", error)) from error
 
-    def _count(self) -> None:
+    def _count(self, write: exp.Expr) -> None:
         """Hand on the number of rows, with which DuckDB answers a write."""
         row = self.cursor.fetchone()
         if row is None or not isinstance(row[0], int):
             return
-        self._record_execution_stats("", row[0])
+        inserts = isinstance(write, exp.Insert | exp.Merge)
+        if inserts:
+            self._record_execution_stats("", row[0])
         if (publication := self.runtime.publication) is not None:
-            publication.rows += row[0]
+            publication.rows += row[0] if inserts else 0
+            publication.replaced |= row[0] > 0 and not isinstance(write, exp.Insert)
 
     def _join_publish(self, write: exp.Expr) -> None:
         target = write.find(exp.Table)
