@@ -7,6 +7,7 @@ import sys
 import typer
 
 from app.cli import (
+    connect,
     console,
     contract,
     demo,
@@ -39,6 +40,7 @@ cli.add_typer(ingest.cli, name="ingest")
 cli.add_typer(extract.cli, name="extract")
 cli.add_typer(quarantine.cli, name="quarantine")
 cli.add_typer(gateway.cli, name="gateway")
+cli.add_typer(connect.cli, name="connect")
 cli.add_typer(contract.cli, name="contract")
 cli.add_typer(env.cli, name="env")
 plan.register(cli)

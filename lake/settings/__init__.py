@@ -14,6 +14,7 @@ from lake.settings.load import (
 from lake.settings.model import (
     BrokerSettings,
     CatalogSettings,
+    ConnectSettings,
     EngineSettings,
     EnvironmentSettings,
     GatewaySettings,
@@ -31,6 +32,7 @@ __all__ = [
     "STATE_DIRECTORY",
     "BrokerSettings",
     "CatalogSettings",
+    "ConnectSettings",
     "EngineSettings",
     "EnvironmentSettings",
     "GatewaySettings",

@@ -129,6 +129,17 @@ class GatewaySettings(Section):
     )
 
 
+class ConnectSettings(Section):
+    """Redpanda Connect in streams mode, whose streams `lake connect` keeps."""
+
+    url: str = "http://127.0.0.1:4195"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    prefix: str = Field(default="lakemesh_", pattern=r"^[a-z][a-z0-9_]*_$")
+    timeout_seconds: float = Field(default=10.0, gt=0)
+    stop_seconds: float = Field(default=30.0, gt=0)
+
+
 class EngineSettings(Section):
     """Embedded DuckDB: what it may use, and how patient a publish is."""
 
@@ -172,6 +183,7 @@ class Settings(Section):
     postgres: PostgresSettings = PostgresSettings()
     landing: LandingSettings = LandingSettings()
     gateway: GatewaySettings = GatewaySettings()
+    connect: ConnectSettings = ConnectSettings()
     engine: EngineSettings = EngineSettings()
     environments: EnvironmentSettings = EnvironmentSettings()
     trino: TrinoSettings = TrinoSettings()
@@ -190,6 +202,7 @@ class Settings(Section):
             self.broker.sasl_password,
             self.registry.password,
             self.postgres.password,
+            self.connect.password,
             self.trino.password,
         }
         named = {value for name, value in self.variables.items() if name.endswith(("token", "secret", "key"))}

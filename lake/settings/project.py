@@ -39,6 +39,10 @@ class Project:
         return self.root / "ingest" / "sources"
 
     @property
+    def pipelines(self) -> Path:
+        return self.root / "ingest" / "pipelines"
+
+    @property
     def activation(self) -> Path:
         return self.root / "models" / "activation"
 

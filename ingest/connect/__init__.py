@@ -1,0 +1,1 @@
+"""Redpanda Connect: keep the streams of a running instance as `ingest/pipelines/` describes them."""
