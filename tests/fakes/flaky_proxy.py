@@ -1,0 +1,110 @@
+"""An HTTP proxy that loses, delays, doubles and so reorders requests and answers by chance; seeded."""
+
+from __future__ import annotations
+
+import http.client
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class Whim(Enum):
+    """What happens to one request."""
+
+    LOSE_REQUEST = "the connection closes and nothing is applied"
+    LOSE_ANSWER = "applied, then the connection closes without an answer"
+    BAD_GATEWAY = "applied, then answered with 502"
+    DOUBLE = "applied twice; the second answer goes back"
+    DELAY = "kept back for a moment, so that later requests overtake it"
+
+
+@dataclass(slots=True)
+class Whims:
+    """Which share of the requests is harmed, and what was done so far."""
+
+    draw: random.Random
+    share: float
+    done: Counter[Whim] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next(self) -> Whim | None:
+        with self.lock:
+            if self.draw.random() >= self.share:
+                return None
+            whim = self.draw.choice(list(Whim))
+            self.done[whim] += 1
+            return whim
+
+
+@contextmanager
+def flaky_proxy(upstream: str, whims: Whims) -> Iterator[str]:
+    """Yield the address before `upstream`; the Host header stays, so that S3's signatures hold."""
+    target = urlsplit(upstream)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length) if length else b""
+            whim = whims.next()
+            if whim is Whim.LOSE_REQUEST:
+                self.close_connection = True
+                return
+            if whim is Whim.DELAY:
+                time.sleep(0.3)
+            status, headers, content = self.forward(body)
+            if whim is Whim.DOUBLE:
+                status, headers, content = self.forward(body)
+            if whim is Whim.LOSE_ANSWER:
+                self.close_connection = True
+            elif whim is Whim.BAD_GATEWAY:
+                self.answer(502, [], b"{}")
+            else:
+                self.answer(status, headers, content)
+
+        do_GET = do_POST = do_DELETE = do_HEAD = do_PUT = handle_any  # noqa: N815  http.server's names
+
+        def forward(self, body: bytes) -> tuple[int, list[Any], bytes]:
+            connection = http.client.HTTPConnection(target.hostname or "", target.port or 80, timeout=30)
+            kept = {k: v for k, v in self.headers.items() if k.lower() != "connection"}
+            connection.request(self.command, self.path, body or None, kept)
+            answer = connection.getresponse()
+            found = answer.status, answer.getheaders(), answer.read()
+            connection.close()
+            return found
+
+        def answer(self, status: int, headers: list[Any], content: bytes) -> None:
+            self.send_response(status)
+            for key, value in headers:
+                if key.lower() not in {"transfer-encoding", "connection", "content-length"}:
+                    self.send_header(key, value)
+            length = {k.lower(): v for k, v in headers}.get("content-length")
+            bodiless = self.command == "HEAD" or status in {204, 304}
+            if not bodiless:
+                self.send_header("Content-Length", str(len(content)))
+            elif length is not None and self.command == "HEAD":
+                self.send_header("Content-Length", length)
+            self.end_headers()
+            if not bodiless:
+                self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            """Stay quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
