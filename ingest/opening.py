@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ingest.intake import DecodePool
 from ingest.lane import Lane
+from ingest.quarantine.breaker import StreamBreaker
 from ingest.report import Observer
 from ingest.schemas import SchemaDesk
 from ingest.tables import open_quarantine, open_raw
@@ -66,6 +67,8 @@ class Opening:
                 hint="create it, or let its source produce to it first (demo: lake demo replay)",
             )
         landing = self.settings.landing
+        breaker = StreamBreaker(self.settings.postgres, contract, self.clock)
+        breaker.begin()
         writer = Writer(
             settings=self.settings,
             catalog=self.catalog,
@@ -74,6 +77,7 @@ class Opening:
             raw=open_raw(self.catalog, landing, contract),
             quarantine=open_quarantine(self.catalog, landing, contract),
             clock=self.clock,
+            breaker=breaker,
         )
         return Lane(
             contract=contract,

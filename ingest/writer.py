@@ -13,6 +13,7 @@ from ingest.batch import Batch, Checked, Range
 from ingest.meta import with_meta
 from ingest.positions import Position, check_history, read_positions, to_properties
 from ingest.quarantine import BadRecord, to_rows
+from ingest.quarantine.breaker import Judged, StreamBreaker
 from lake.broker import Topic
 from lake.catalog import LakeCatalog, Landed, TableState, WrittenFile, commit, write_files
 from lake.clock import Clock, Deadline
@@ -85,8 +86,10 @@ class Writer:
         raw: TableState,
         quarantine: TableState,
         clock: Clock,
+        breaker: StreamBreaker | None = None,
     ) -> None:
         self._settings = settings
+        self._breaker = breaker
         self.catalog = catalog
         self._contract = contract
         self._topic = topic
@@ -102,14 +105,15 @@ class Writer:
         """Write and commit; returns only when the outcome is known.
 
         Raises UnavailableError or OutcomeUnknownError (the next run reads the tables and goes on),
-        HistoryError when a table is not the one that was read.
+        HistoryError when a table is not the one that was read, RefusedError when the breaker is open.
         """
         deadline = Deadline.after(self._settings.landing.deadline_seconds, self._clock)
         parts = {p: [future.result() for future in futures] for p, futures in batch.parts.items()}
+        bad = {p: [r for checked in found for r in checked.bad] for p, found in parts.items()}
+        self._judge(parts, bad)
         # 4 Data files; none mixes partitions, so that a partition can be dropped from a commit.
         files = {p: self._write_rows(p, checked) for p, checked in parts.items()}
         # 5a Bad records first: their position tells the next run that they are final.
-        bad = {p: [r for checked in found for r in checked.bad] for p, found in parts.items()}
         refused = self._quarantine({p: records for p, records in bad.items() if records}, batch, deadline)
         quarantined = sum(len(bad[p]) for p in refused.stage)
         if refused.drop:
@@ -129,6 +133,25 @@ class Writer:
             commits=bool(refused.stage) + bool(plan.stage),
             positions=positions,
             moved=plan.drop,
+        )
+
+    def _judge(
+        self, parts: Mapping[Partition, Sequence[Checked]], bad: Mapping[Partition, Sequence[BadRecord]]
+    ) -> None:
+        """Stop before anything is committed when too many records are bad."""
+        if self._breaker is None:
+            return
+        self._breaker.judge(
+            {
+                f"{self._topic.name}/{p}": Judged(
+                    good=pa.chunked_array(
+                        [chunk for checked in found for chunk in checked.coordinates.column("offset").chunks],
+                        pa.int64(),
+                    ),
+                    bad=bad[p],
+                )
+                for p, found in parts.items()
+            }
         )
 
     def _quarantine(

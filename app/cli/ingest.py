@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli import frame
+from lake.errors import BadInputError
 from lake.settings import find_project, load_settings
 
 cli = typer.Typer(help="Landing of topics.", no_args_is_help=True)
@@ -59,6 +60,39 @@ def run(
     frame.print_table("Landing", columns, rows)
     if all(r.was_idle for r in reports):
         frame.say("nothing new: everything had landed already")
+
+
+@cli.command("resume")
+def resume(
+    stream: Annotated[str, typer.Argument(help="A stream whose circuit breaker is open.")],
+    *,
+    reason: frame.ReasonOption = "",
+    as_json: frame.JsonFlag = False,
+) -> None:
+    """Close a stream's circuit breaker; what its log holds now is let through, bad records to quarantine."""
+    import getpass
+
+    from ingest.quarantine.resume import resume as resume_stream
+    from lake.contracts import load_contracts
+
+    settings = load_settings()
+    if not reason.strip():
+        raise BadInputError("a breaker is closed only with a reason", hint='add --reason "…"')
+    with frame.act(settings, "ingest.resume", target=stream, reason=reason) as detail:
+        done = resume_stream(
+            settings,
+            load_contracts(find_project().contracts),
+            stream,
+            actor=getpass.getuser(),
+            reason=reason,
+        )
+        detail["was_open"] = done.was_open
+    if as_json:
+        frame.print_json(done)
+    elif done.was_open:
+        frame.say(f"{stream} may land again: lake ingest run {stream}")
+    else:
+        frame.say(f"the breaker of {stream} is not open")
 
 
 @cli.command("status")

@@ -92,7 +92,8 @@ def down(*, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
 
 
 def status(*, as_json: JsonFlag = False) -> None:
-    """Ask every service a real question; exit code 4 when one does not answer."""
+    """Ask every service a real question; exit code 4 when one is silent, 5 when a stream stands still."""
+    from lake.control.breakers import read_open_breakers
     from lake.stack import ServiceState, inspect
 
     found = inspect(find_project())
@@ -104,6 +105,14 @@ def status(*, as_json: JsonFlag = False) -> None:
         if not as_json:
             say("next: lake up" if any(s.log for s in found) else "next: lake doctor")
         raise typer.Exit(4)
+    alarms = read_open_breakers(load_settings().postgres)
+    if alarms and not as_json:
+        for alarm in alarms:
+            say(f"ALARM {alarm.stream}: circuit breaker open since {alarm.opened_at:%Y-%m-%d %H:%M:%S}")
+            say(f"  {alarm.bad} of {alarm.records} records were bad {alarm.cause}")
+        say('next: lake quarantine list; then lake ingest resume STREAM --reason "…"')
+    if alarms:
+        raise typer.Exit(5)
 
 
 def logs(

@@ -17,10 +17,11 @@ from datetime import datetime
 import pyarrow as pa
 
 from ingest.extract.cursor import Cursor, bytes_identity, parse_instant, property_name
-from ingest.extract.judge import Judged
+from ingest.extract.judge import Judged as Checked
 from ingest.extract.sift import Keys, Sifted, Standing, identities, read_instant, standing
 from ingest.extract.tables import bad_records, origin, raw_rows
 from ingest.quarantine import quarantine_spec, to_rows
+from ingest.quarantine.breaker import Judged, StreamBreaker
 from ingest.tables import quarantine_name, raw_spec
 from lake.catalog import LakeCatalog, NewSnapshot, TableState, WrittenFile, commit, ensure_table, write_files
 from lake.catalog.commits import Conflict
@@ -49,6 +50,7 @@ class ResourceTables:
     def __init__(
         self, catalog: LakeCatalog, contract: Contract, landing: LandingSettings, keys: Keys, clock: Clock
     ) -> None:
+        self._breaker = StreamBreaker(catalog.lake_settings.postgres, contract, clock)
         self._catalog = catalog
         self._contract = contract
         self._landing = landing
@@ -65,7 +67,11 @@ class ResourceTables:
         return self._raw.cursor
 
     def start(self) -> tuple[Cursor, frozenset[str]]:
-        """Return the complete cursor to go on from, and the names of what is quarantined ahead (1, 2)."""
+        """Return the complete cursor to go on from, and the names of what is quarantined ahead (1, 2).
+
+        Raises RefusedError when the stream's circuit breaker is open.
+        """
+        self._breaker.begin()
         cursor, pending = self._raw.cursor, frozenset[str]()
         if cursor.spilled:
             cursor = self._recall(cursor)
@@ -74,16 +80,19 @@ class ResourceTables:
             cursor = replace(cursor, sequence=max(cursor.sequence, self._quarantine.cursor.sequence))
         return cursor, pending
 
-    def land(self, judged: Judged, sifted: Sifted, *, last: bool) -> None:
+    def land(self, judged: Checked, sifted: Sifted, *, last: bool) -> None:
         """Commit what is new; raises ConflictError, or what `lake.catalog.commit` raises (3, 4, 5)."""
         now = self._clock.now()
         deadline = Deadline.after(self._landing.deadline_seconds, self._clock)
         after = sifted.cursor
         if last or not sifted.pending:
             after = replace(after, settled=after.sequence)
-        if sifted.bad:
+        refused = bad_records(judged, sifted, self._keys)
+        offsets = pa.chunked_array([sifted.offsets])
+        self._breaker.judge({origin(self._contract): Judged(good=offsets, bad=refused)})
+        if refused:
             bad = to_rows(
-                bad_records(judged, sifted, self._keys),
+                refused,
                 source=origin(self._contract),
                 contract_version=self._contract.version,
                 first_seen=now,
