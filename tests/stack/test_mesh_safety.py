@@ -136,8 +136,8 @@ def test_a_new_major_version_with_a_migration_takes_a_promise_back(
 
 def test_a_contract_without_a_model_is_refused_by_name(project: MeshProject, context: Any) -> None:
     """A moved or misspelt file protects nobody."""
-    stray = project.project.root / "models" / "vaule.contract.yaml"
+    stray = project.project.root / "models" / "other.contract.yaml"
     stray.write_text(CONTRACT.format(version="1.0.0", columns="", migrations=""), encoding="utf-8")
     message = refused(project, context)
     stray.unlink()
-    assert "vaule.contract.yaml stands beside no model" in message
+    assert "other.contract.yaml stands beside no model" in message
