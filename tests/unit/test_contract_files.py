@@ -144,7 +144,7 @@ def test_rules_keep_path_bound_and_mask():
         ("unit: min", "unit: fortnight", 8, "slaProperties", "a unit of"),
         ("required: true, primaryKey: true", "primaryKey: true", 18, "properties", "must be required"),
         (", primaryKey: true", "", 17, "properties", "primaryKey: true"),
-        ("physicalType: topic", "physicalType: queue", 12, "physicalType", "topic or extract"),
+        ("physicalType: topic", "physicalType: queue", 12, "physicalType", "topic, extract or table"),
         ("value: {logicalType: integer, logicalTypeOptions: {format: i64}}",
          "value: {logicalType: integer, logicalTypeOptions: {minimum: 1}}", 33, "map", "write an audit"),
         ("description: {purpose: Orders of the shop.}", "description: text", 5, "description", "valid"),
