@@ -20,7 +20,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal as Number
 from typing import Any
 
@@ -35,6 +35,7 @@ _TIMESTAMP = re.compile(TIMESTAMP, re.ASCII)
 _TIMESTAMPTZ = re.compile(TIMESTAMP + ZONE, re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,6})?", re.ASCII)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  times without zone count from it too
 _SHOWN = 60
 _NAMES: Mapping[type, str] = {
     bool: "a boolean",
@@ -171,7 +172,11 @@ def _decimal(value: Any, kind: Decimal) -> Number:
     text = str(value)
     if not _NUMBER.fullmatch(text):
         raise UnfitError(f"{_show(value)} is not a number")
-    number = Number(text)
+    return exact_decimal(Number(text), kind, str(_show(value)))
+
+
+def exact_decimal(number: Number, kind: Decimal, shown: str) -> Number:
+    """Return a finite number with the digits of its column; raises UnfitError when it has others."""
     if not number:
         return Number(0).scaleb(-kind.scale)
     sign, digits, exponent = number.as_tuple()
@@ -179,13 +184,27 @@ def _decimal(value: Any, kind: Decimal) -> Number:
     significant = "".join(map(str, digits)).rstrip("0")
     exponent += len(digits) - len(significant)
     if exponent < -kind.scale:
-        raise UnfitError(f"{_show(value)} has more than {kind.scale} digits after the point")
+        raise UnfitError(f"{shown} has more than {kind.scale} digits after the point")
     if len(significant) + exponent > kind.precision - kind.scale:
-        raise UnfitError(
-            f"{_show(value)} has more than {kind.precision - kind.scale} digits before the point"
-        )
+        raise UnfitError(f"{shown} has more than {kind.precision - kind.scale} digits before the point")
     scaled = int(significant) * 10 ** (exponent + kind.scale)
     return Number((sign, tuple(map(int, str(scaled))), -kind.scale))
+
+
+def moment(microseconds: int) -> datetime:
+    """Return a time without zone from microseconds since 1970; raises UnfitError beyond years 1 to 9999."""
+    try:
+        return _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        raise UnfitError(f"{microseconds} microseconds since 1970 are beyond the years 1 to 9999") from None
+
+
+def day(days: int) -> date:
+    """Return the date so many days after 1970-01-01; raises UnfitError beyond years 1 to 9999."""
+    try:
+        return date.fromordinal(days + _EPOCH.toordinal())
+    except (ValueError, OverflowError):
+        raise UnfitError(f"{days} days since 1970 are beyond the years 1 to 9999") from None
 
 
 def _string(value: Any) -> str:

@@ -1,0 +1,72 @@
+"""Read a block fast as a whole, slow only around the records that need it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from ingest.codec.decoded import Found
+from ingest.codec.rows import Row
+
+_PIECES = 16  # a block that failed is tried again in so many pieces
+_SMALL = 16  # a piece of this size is read row by row
+
+Fast = Callable[[Sequence[Any]], pa.Table | None]
+Slow = Callable[[bytes | None], Row]
+
+
+def read_in_pieces(
+    payloads: Sequence[bytes | None], found: Found, schema: pa.Schema, *, fast: Fast | None, slow: Slow
+) -> None:
+    """Read records by columns where that goes, row by row where it doesn't.
+
+    `fast` takes records that are there and says None when one of them needs the slow path.
+    """
+    if fast is None:
+        read_rows(payloads, range(len(payloads)), found, schema, slow)
+        return
+    there: Sequence[bytes | None] = payloads
+    places: Sequence[int] = range(len(payloads))
+    if None in payloads:
+        places = [n for n, payload in enumerate(payloads) if payload is not None]
+        there = [payloads[n] for n in places]
+        missing = [n for n, payload in enumerate(payloads) if payload is None]
+        read_rows([None] * len(missing), missing, found, schema, slow)
+    read_pieces(there, places, found, schema, fast=fast, slow=slow)
+
+
+def read_pieces(
+    payloads: Sequence[Any], places: Sequence[int], found: Found, schema: pa.Schema, *, fast: Fast, slow: Slow
+) -> None:
+    """Read as one block, else in pieces, else row by row."""
+    if not payloads:
+        return
+    table = fast(payloads)
+    if table is not None:
+        found.add(table, places)
+    elif len(payloads) <= _SMALL:
+        read_rows(payloads, places, found, schema, slow)
+    else:
+        size = max(_SMALL, -(-len(payloads) // _PIECES))
+        for start in range(0, len(payloads), size):
+            own = slice(start, start + size)
+            read_pieces(payloads[own], places[own], found, schema, fast=fast, slow=slow)
+
+
+def read_rows(
+    payloads: Sequence[bytes | None], places: Sequence[int], found: Found, schema: pa.Schema, slow: Slow
+) -> None:
+    """Read row by row."""
+    good: list[dict[str, Any]] = []
+    kept: list[int] = []
+    for payload, place in zip(payloads, places, strict=True):
+        row = slow(payload)
+        if row.failures:
+            found.refuse(place, row.failures, row.values)
+        else:
+            good.append(row.values)
+            kept.append(place)
+    if good:
+        found.add(pa.Table.from_pylist(good, schema=schema), kept)

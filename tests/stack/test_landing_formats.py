@@ -1,0 +1,199 @@
+"""Avro and Protobuf from the broker into tables, their schemas from a registry that has its moods."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal as Number
+from io import BytesIO
+from typing import Any
+
+import fastavro
+import pytest
+from confluent_kafka import Producer
+
+from ingest.landing import run_streams
+from lake.broker import create_topic
+from lake.catalog import load_table, open_catalog
+from lake.contracts import Contract, Format, Framing, StreamKind
+from lake.errors import UnavailableError
+from lake.settings import Settings
+from lake.types import Decimal, Field, Primitive, TableName
+from tests.fakes.registry import FakeRegistry, fake_registry
+from tests.fakes.topic_world import landed
+
+pytestmark = pytest.mark.stack
+
+CONTRACT = Contract(
+    stream="orders",
+    family="orders",
+    version="1.0.0",
+    kind=StreamKind.TOPIC,
+    owner="test",
+    description="Orders.",
+    topic="orders",
+    subject="orders-value",
+    format=Format.AVRO,
+    framing=Framing.REGISTRY,
+    event_time="ordered_at",
+    primary_key=("id",),
+    fields=(
+        Field(name="id", type=Primitive.LONG),
+        Field(name="amount", type=Decimal(precision=12, scale=2)),
+        Field(name="ordered_at", type=Primitive.TIMESTAMPTZ),
+        Field(name="note", type=Primitive.STRING),
+    ),
+)
+MONEY = {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}
+MOMENT = {"type": "long", "logicalType": "timestamp-millis"}
+FIRST = {
+    "type": "record",
+    "name": "Order",
+    "fields": [
+        {"name": "id", "type": "int"},
+        {"name": "amount", "type": MONEY},
+        {"name": "ordered_at", "type": MOMENT},
+    ],
+}
+SECOND = {
+    **FIRST,
+    "fields": [
+        {"name": "id", "type": "long"},
+        {"name": "note", "type": ["null", "string"]},
+        {"name": "amount", "type": MONEY},
+        {"name": "ordered_at", "type": MOMENT},
+    ],
+}
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeRegistry]:
+    with fake_registry() as made:
+        yield made
+
+
+@pytest.fixture
+def settings(lake_settings: Settings, registry: FakeRegistry) -> Settings:
+    create_topic(lake_settings.broker, CONTRACT.topic, partitions=2)
+    return lake_settings.model_copy(update={"registry": registry.settings()})
+
+
+def avro(number: int, schema: dict[str, Any], **value: Any) -> bytes:
+    out = BytesIO()
+    bare = json.loads(json.dumps(schema).replace(', "logicalType": "timestamp-millis"', ""))
+    fastavro.schemaless_writer(out, fastavro.parse_schema(bare), value)
+    return b"\x00" + number.to_bytes(4, "big") + out.getvalue()
+
+
+def produce(settings: Settings, *values: bytes | None, partition: int = 0) -> None:
+    producer = Producer({"bootstrap.servers": settings.broker.bootstrap_servers})
+    for value in values:
+        producer.produce(f"{settings.broker.topic_prefix}{CONTRACT.topic}", value, partition=partition)
+    assert producer.flush(30) == 0
+
+
+def rows(settings: Settings, schema: str) -> list[dict[str, Any]]:
+    state = load_table(open_catalog(settings), TableName(schema=schema, name=CONTRACT.stream))
+    assert state is not None
+    found: list[dict[str, Any]] = state.handle.scan().to_arrow().to_pylist()
+    return found
+
+
+def order(number: int) -> dict[str, Any]:
+    return {"id": number, "amount": Number(f"{number}.25"), "ordered_at": 1_700_000_000_000 + number}
+
+
+def test_records_of_several_schemas_land_and_what_is_none_is_quarantined(
+    settings: Settings, registry: FakeRegistry
+) -> None:
+    """Old and new schema mixed; bytes too many, a bad frame, a schema that can't fit, one that isn't."""
+    registry.register(1, json.dumps(FIRST))
+    registry.register(2, json.dumps(SECOND))
+    wrong = {**FIRST, "fields": [{"name": "id", "type": "string"}]}
+    registry.register(3, json.dumps(wrong))
+    registry.register(4, '{"type": "object"}', "JSON")
+    good = [
+        avro(2, SECOND, **order(n), note="hello") if n % 2 else avro(1, FIRST, **order(n)) for n in range(60)
+    ]
+    bad = [
+        good[0] + b"\x00",
+        good[1][:-1],
+        b"\x01" + good[2][1:],
+        None,
+        avro(3, wrong, id="x"),
+        b"\x00\x00\x00\x00\x04{}",
+        b"\x00\x00\x00\x00\x63\x02",
+    ]
+    produce(settings, *good[:30], *bad)
+    produce(settings, *good[30:], partition=1)
+    assert landed(run_streams(settings, [CONTRACT])) == (60, len(bad))
+    found = sorted(rows(settings, settings.landing.raw_schema), key=lambda row: row["id"])
+    assert [(row["id"], row["note"], str(row["amount"])) for row in found] == [
+        (n, "hello" if n % 2 else None, f"{n}.25") for n in range(60)
+    ]
+    assert found[7]["ordered_at"].timestamp() == 1_700_000_000.007
+    refused = sorted(rows(settings, settings.landing.quarantine_schema), key=lambda row: row["offset"])
+    assert [row["value"] for row in refused] == bad
+    assert [row["reason"] for row in refused] == [
+        "avro",
+        "avro",
+        "frame",
+        "empty",
+        "schema",
+        "schema",
+        "schema",
+    ]
+    assert "registry has no schema 99" in refused[-1]["rules"][0]["message"]
+
+
+def test_a_schema_that_comes_late_is_waited_for_while_others_land(
+    settings: Settings, registry: FakeRegistry
+) -> None:
+    """The stream is held, its record is no poison, and the next stream does not wait for it."""
+    other = replace(
+        CONTRACT, stream="plain", family="plain", topic="plain", format=Format.JSON, framing=Framing.PLAIN
+    )
+    create_topic(settings.broker, other.topic, partitions=1)
+    producer = Producer({"bootstrap.servers": settings.broker.bootstrap_servers})
+    producer.produce(f"{settings.broker.topic_prefix}plain", b'{"id": 1}')
+    assert producer.flush(30) == 0
+    produce(settings, *(avro(5, FIRST, **order(n)) for n in range(20)))
+    patient = settings.model_copy(update={"registry": registry.settings(wait_seconds=60)})
+    seen = threading.Event()
+    reports: list[Any] = []
+
+    def observe(progress: Any) -> None:
+        if progress.stream == "plain":
+            seen.set()
+
+    thread = threading.Thread(
+        target=lambda: reports.extend(run_streams(quick(patient), [CONTRACT, other], observer=observe))
+    )
+    thread.start()
+    assert seen.wait(60), "the other stream waited too"
+    registry.register(5, json.dumps(FIRST))
+    thread.join(60)
+    assert [(r.landed, r.quarantined) for r in reports] == [(20, 0), (1, 0)]
+
+
+def quick(settings: Settings) -> Settings:
+    landing = settings.landing.model_copy(update={"commit_seconds": 0.2})
+    return settings.model_copy(update={"landing": landing})
+
+
+def test_a_registry_that_is_down_ends_landing_with_its_name_and_nothing_is_lost(
+    settings: Settings, registry: FakeRegistry
+) -> None:
+    """It says nothing about the record: that one waits in the topic, and lands once the registry is back."""
+    registry.register(1, json.dumps(FIRST))
+    produce(settings, avro(1, FIRST, **order(1)))
+    assert landed(run_streams(settings, [CONTRACT])) == (1, 0)
+    registry.status = 503
+    produce(settings, avro(1, FIRST, **order(2)))
+    with pytest.raises(UnavailableError, match="registry"):
+        run_streams(settings, [CONTRACT])
+    registry.status = 0
+    assert landed(run_streams(settings, [CONTRACT])) == (1, 0)
+    assert sorted(row["id"] for row in rows(settings, settings.landing.raw_schema)) == [1, 2]
