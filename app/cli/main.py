@@ -14,6 +14,7 @@ from app.cli import (
     env,
     extract,
     gateway,
+    history,
     ingest,
     init,
     plan,
@@ -44,6 +45,7 @@ cli.add_typer(connect.cli, name="connect")
 cli.add_typer(contract.cli, name="contract")
 cli.add_typer(env.cli, name="env")
 plan.register(cli)
+history.register(cli)
 cli.add_typer(sync.cli, name="sync")
 cli.add_typer(demo.cli, name="demo")
 sql.register(cli)

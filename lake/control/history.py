@@ -43,7 +43,9 @@ class AuditStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRecord:
-    """One applied plan; `changes` lists model names under added, modified, indirect, removed, restated."""
+    """One applied plan; `changes` lists models under added, modified, indirect, removed and restated,
+    and gives each new version's category under categories.
+    """
 
     plan_id: str
     environment: str
@@ -120,7 +122,21 @@ class Evidence:
     at: datetime | None = None
 
 
-Record = PlanRecord | RunRecord | Evaluation | AuditRecord | Evidence
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromotionRecord:
+    """One view of an environment that a plan pointed to a table or took away (`promoted`, `removed`)."""
+
+    promotion_id: UUID
+    plan_id: str
+    environment: str
+    model: str
+    action: str
+    at: datetime
+    table_name: str = ""
+    fingerprint: str = ""
+
+
+Record = PlanRecord | RunRecord | Evaluation | AuditRecord | Evidence | PromotionRecord
 
 _STATEMENTS: dict[type, str] = {
     PlanRecord: "put_plan",
@@ -128,6 +144,7 @@ _STATEMENTS: dict[type, str] = {
     Evaluation: "put_evaluation",
     AuditRecord: "put_audit_result",
     Evidence: "put_evidence",
+    PromotionRecord: "put_promotion",
 }
 
 

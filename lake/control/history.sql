@@ -36,6 +36,12 @@ INSERT INTO control.evidence (audit_result_id, attempt_id, rows, masked)
 VALUES (%(audit_result_id)s, %(attempt_id)s, %(rows)s, %(masked)s)
 ON CONFLICT (audit_result_id) DO NOTHING
 
+-- name: put_promotion
+INSERT INTO control.promotions (promotion_id, plan_id, environment, model, action, table_name, fingerprint, at)
+VALUES (%(promotion_id)s, %(plan_id)s, %(environment)s, %(model)s, %(action)s, %(table_name)s, %(fingerprint)s,
+        %(at)s)
+ON CONFLICT (promotion_id) DO NOTHING
+
 -- name: runs
 SELECT run_id, kind, environment, plan_id, actor, started_at, finished_at, result, error
 FROM control.runs

@@ -31,6 +31,7 @@ from lake.log import get_logger
 from lake.mesh.adapter import LakeEngineAdapter
 from lake.mesh.errors import StockError
 from lake.mesh.evidence import as_rows, personal_columns
+from lake.mesh.names import plain_name
 from lake.mesh.publish import Publication, Work
 from lake.mesh.runtime import Runtime
 
@@ -49,7 +50,7 @@ class Note:
 
 def model_name(snapshot: Snapshot) -> str:
     """Return `schema.name`, the name that people use."""
-    return _plain(snapshot.name)
+    return plain_name(snapshot.name)
 
 
 def work_of(runtime: Runtime, snapshot: Snapshot, arguments: Mapping[str, Any]) -> Work:
@@ -90,7 +91,7 @@ def record_evaluation(
                 evaluation_id=work.evaluation_id,
                 run_id=work.run_id,
                 model=work.model,
-                table_name=_plain(snapshot.table_name(is_deployable=deployable)),
+                table_name=plain_name(snapshot.table_name(is_deployable=deployable)),
                 fingerprint=work.fingerprint,
                 interval_start=work.interval_start,
                 interval_end=work.interval_end,
@@ -211,22 +212,22 @@ def plan_recorded(runtime: Runtime, plan: Any) -> Iterator[None]:
         runtime.history.flush()
 
 
-def _changes(plan: Any) -> dict[str, list[str]]:
+def _changes(plan: Any) -> dict[str, Any]:
     indirect = {i.name for ids in plan.indirectly_modified_snapshots.values() for i in ids}
     direct = {s.name for s in plan.directly_modified_snapshots}
     new = {s.name for s in plan.new_snapshots}
     return {
-        "added": sorted(map(_plain, new - direct - indirect)),
-        "modified": sorted(map(_plain, direct)),
-        "indirect": sorted(map(_plain, indirect)),
-        "removed": sorted(_plain(s.name) for s in plan.removed_snapshots),
-        "restated": sorted(map(_plain, plan.restatements)),
+        "added": sorted(map(plain_name, new - direct - indirect)),
+        "modified": sorted(map(plain_name, direct)),
+        "indirect": sorted(map(plain_name, indirect)),
+        "removed": sorted(plain_name(s.name) for s in plan.removed_snapshots),
+        "restated": sorted(map(plain_name, plan.restatements)),
+        "categories": {
+            plain_name(s.name): s.change_category.name.lower()
+            for s in sorted(plan.new_snapshots, key=lambda s: s.name)
+            if s.change_category is not None
+        },
     }
-
-
-def _plain(name: str) -> str:
-    table = exp.to_table(name, dialect="duckdb")
-    return f"{table.db}.{table.name}"
 
 
 def _status(found: AuditResult) -> AuditStatus:

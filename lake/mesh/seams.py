@@ -33,6 +33,7 @@ from lake.log import configure_unless_done, get_logger
 from lake.mesh.adapter import LakeEngineAdapter
 from lake.mesh.differ import iceberg_differ
 from lake.mesh.hidden import drop_hidden
+from lake.mesh.promotions import promotions
 from lake.mesh.publish import publish
 from lake.mesh.record import (
     plan_recorded,
@@ -141,10 +142,12 @@ def _plan(
     runtime = _runtime(evaluator.snapshot_evaluator)
     if runtime is None:
         return stock(evaluator, plan, *args, **kwargs)
+    before = evaluator.state_sync.get_environment(plan.environment.name)
     with plan_recorded(runtime, plan):
         done = stock(evaluator, plan, *args, **kwargs)
         _drop_hidden(evaluator.snapshot_evaluator)
         _record_promises(plan, runtime)
+        runtime.history.put(*promotions(plan, before))
         return done
 
 

@@ -160,6 +160,12 @@ class EnvironmentSettings(Section):
     prod_branch: str = Field(default="", description="the branch whose environment is prod; none unless set")
 
 
+class HistorySettings(Section):
+    """What models did, as tables for analysts."""
+
+    ops_schema: str = "ops"
+
+
 class TrinoSettings(Section):
     """Trino on the same catalog; used by models with `gateway trino` only."""
 
@@ -186,6 +192,7 @@ class Settings(Section):
     connect: ConnectSettings = ConnectSettings()
     engine: EngineSettings = EngineSettings()
     environments: EnvironmentSettings = EnvironmentSettings()
+    history: HistorySettings = HistorySettings()
     trino: TrinoSettings = TrinoSettings()
     console_port: int = 8501
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
