@@ -53,8 +53,7 @@ def flaky_proxy(upstream: str, whims: Whims) -> Iterator[str]:
         protocol_version = "HTTP/1.1"
 
         def handle_any(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(length) if length else b""
+            body = self.read_body()
             whim = whims.next()
             if whim is Whim.LOSE_REQUEST:
                 self.close_connection = True
@@ -73,9 +72,23 @@ def flaky_proxy(upstream: str, whims: Whims) -> Iterator[str]:
 
         do_GET = do_POST = do_DELETE = do_HEAD = do_PUT = handle_any  # noqa: N815  http.server's names
 
+        def read_body(self) -> bytes:
+            """Return the body as it came, the frames of a chunked one included."""
+            if "chunked" not in (self.headers.get("Transfer-Encoding") or ""):
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            lines = []
+            while not lines or lines[-1] not in {b"\r\n", b""}:
+                head = self.rfile.readline()
+                size = int(head.split(b";")[0], 16)
+                lines += [head, self.rfile.read(size + 2) if size else self.rfile.readline()]
+                if not size:
+                    while lines[-1] not in {b"\r\n", b""}:  # trailers, for example a checksum
+                        lines.append(self.rfile.readline())
+            return b"".join(lines)
+
         def forward(self, body: bytes) -> tuple[int, list[Any], bytes]:
             connection = http.client.HTTPConnection(target.hostname or "", target.port or 80, timeout=30)
-            kept = {k: v for k, v in self.headers.items() if k.lower() != "connection"}
+            kept = {k: v for k, v in self.headers.items() if k.lower() not in {"connection", "expect"}}
             connection.request(self.command, self.path, body or None, kept)
             answer = connection.getresponse()
             found = answer.status, answer.getheaders(), answer.read()
