@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from ingest.codec.values import TIMESTAMP, ZONE
+from ingest.codec.texts import times_of
 from lake.catalog import arrow_type
 from lake.types import Decimal, Field, FieldType, Primitive
 
@@ -37,15 +37,6 @@ _MOST_BRACKETS = 200
 _SHIFTED_DIGITS = 38  # any number of so many digits fits into 128 bits
 _FAR_SHIFT = re.compile(rb"\d[eE]-\d\d")
 _SMALLEST_BLOCK = 1 << 16
-_YEAR_1 = -62_135_596_800_000_000  # microseconds of 0001-01-01T00:00:00Z
-_YEAR_9999_END = 253_402_300_799_999_999
-_DAY_1 = -719_162
-_FORMS = {
-    # column type: length of its usual form, last character of it, pattern of all its forms
-    Primitive.DATE: (10, "", r"^\d{4}-\d{2}-\d{2}$"),
-    Primitive.TIMESTAMPTZ: (20, "Z", rf"^{TIMESTAMP}{ZONE}$"),
-    Primitive.TIMESTAMP: (19, "", rf"^{TIMESTAMP}$"),
-}
 
 
 class FastDecoder:
@@ -89,7 +80,7 @@ class FastDecoder:
             return column if pc.all(pc.is_finite(column)).as_py() is not False else None
         if field.type in _AS_TEXT:
             assert isinstance(field.type, Primitive)
-            return _times(column, field.type)
+            return times_of(column, field.type)
         return column
 
 
@@ -149,21 +140,3 @@ def _decimals_fit(column: pa.ChunkedArray, kind: Decimal) -> bool:
     bounds = pc.min_max(column).as_py()
     limit = 10 ** (kind.precision - kind.scale)
     return bounds["min"] is None or (bounds["min"] > -limit and bounds["max"] < limit)
-
-
-def _times(column: pa.ChunkedArray, kind: Primitive) -> pa.ChunkedArray | None:
-    length, last, pattern = _FORMS[kind]
-    lengths = pc.min_max(pc.binary_length(column)).as_py()
-    if lengths["min"] is None:
-        return column.cast(arrow_type(kind))
-    usual = lengths["min"] == lengths["max"] == length
-    if usual and last:
-        usual = pc.all(pc.ends_with(column, last)).as_py()
-    if not usual and not pc.all(pc.match_substring_regex(column, pattern)).as_py():
-        return None
-    times = column.cast(arrow_type(kind))
-    bounds = pc.min_max(times.cast(pa.int32() if kind is Primitive.DATE else pa.int64())).as_py()
-    low, high = (_DAY_1, None) if kind is Primitive.DATE else (_YEAR_1, _YEAR_9999_END)
-    if bounds["min"] < low or (high is not None and bounds["max"] > high):
-        return None
-    return times

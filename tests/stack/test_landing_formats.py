@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal as Number
 from io import BytesIO
 from typing import Any
@@ -18,6 +19,7 @@ from ingest.landing import run_streams
 from lake.broker import create_topic
 from lake.catalog import load_table, open_catalog
 from lake.contracts import Contract, Format, Framing, StreamKind
+from lake.contracts.derive import avro_schema
 from lake.errors import UnavailableError
 from lake.settings import Settings
 from lake.types import Decimal, Field, Primitive, TableName
@@ -197,3 +199,51 @@ def test_a_registry_that_is_down_ends_landing_with_its_name_and_nothing_is_lost(
     registry.status = 0
     assert landed(run_streams(settings, [CONTRACT])) == (1, 0)
     assert sorted(row["id"] for row in rows(settings, settings.landing.raw_schema)) == [1, 2]
+
+
+PROTO = """
+syntax = "proto3";
+import "google/protobuf/timestamp.proto";
+message Order {
+  int64 id = 1; optional string amount = 2;
+  google.protobuf.Timestamp ordered_at = 3; optional string note = 4;
+}
+"""
+
+
+def test_protobuf_lands_by_the_message_that_its_frame_names(
+    settings: Settings, registry: FakeRegistry
+) -> None:
+    """A schema of the registry, compiled here; a frame that names no message is refused."""
+    registry.register(9, PROTO, "PROTOBUF")
+    contract = replace(CONTRACT, format=Format.PROTOBUF)
+    head = b"\x00\x00\x00\x00\x09\x00"
+    order_1 = b"\x08\x01\x12\x041.25\x1a\x06\x08\x80\xe2\xcf\xaa\x06"
+    produce(settings, head + order_1, head + b"\x08\x02", head[:-1] + b"\x02\x09" + order_1, head + b"\x0a")
+    assert landed(run_streams(settings, [contract])) == (2, 2)
+    found = sorted(rows(settings, settings.landing.raw_schema), key=lambda row: row["id"])
+    assert [(row["id"], row["amount"], row["note"]) for row in found] == [
+        (1, Number("1.25"), None),
+        (2, None, None),
+    ]
+    assert found[0]["ordered_at"].timestamp() == 1_700_000_000
+    reasons = {row["offset"]: row["reason"] for row in rows(settings, settings.landing.quarantine_schema)}
+    assert reasons == {2: "schema", 3: "protobuf"}
+
+
+@pytest.mark.parametrize("written", [Format.AVRO, Format.PROTOBUF], ids=lambda f: f.value)
+def test_without_a_frame_the_contract_itself_is_the_schema(settings: Settings, written: Format) -> None:
+    """What Confluent's or anybody's library writes by the contract's own schema."""
+    contract = replace(CONTRACT, format=written, framing=Framing.PLAIN)
+    if written is Format.AVRO:
+        schema = fastavro.parse_schema(json.loads(avro_schema(contract)))
+        out = BytesIO()
+        moment = datetime.fromtimestamp(1_700_000_000, UTC)
+        fastavro.schemaless_writer(out, schema, {"id": 7, "amount": Number("0.50"), "ordered_at": moment})
+        body = out.getvalue()
+    else:
+        body = b"\x08\x07\x12\x040.50\x1a\x06\x08\x80\xe2\xcf\xaa\x06"
+    produce(settings, body)
+    assert landed(run_streams(settings, [contract])) == (1, 0)
+    (row,) = rows(settings, settings.landing.raw_schema)
+    assert (row["id"], row["amount"], row["ordered_at"].timestamp()) == (7, Number("0.50"), 1_700_000_000)

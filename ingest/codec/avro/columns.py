@@ -27,8 +27,10 @@ from ingest.codec.avro.numbers import to_decimals
 from ingest.codec.avro.schema import Array, AvroType, Record, Scalar, Union
 from ingest.codec.decoded import row_schema
 from ingest.codec.frame import SIZE
+from ingest.codec.panics import refused
+from ingest.codec.texts import is_provable, parse_texts
 from lake.catalog import arrow_type
-from lake.types import Decimal, Field, ListOf, Primitive, Struct
+from lake.types import Decimal, Field, FieldType, ListOf, Primitive, Struct
 
 _END = "__end"
 _NULL = Scalar(physical="null")
@@ -60,9 +62,9 @@ class FastAvro:
     def decode(self, payloads: Sequence[bytes], *, skip: int) -> pa.Table | None:
         """Return the rows of payloads, in their order; None when one of them needs the slow path."""
         end = self._end
-        try:
-            batch = pyruhvro.deserialize_array([payload + end for payload in payloads], self._schemas[skip])
-        except (ValueError, OverflowError):  # the library's only ways to say that bytes are no record
+        longer = [payload + end for payload in payloads]
+        batch = refused(lambda: pyruhvro.deserialize_array(longer, self._schemas[skip]))
+        if batch is None:
             return None
         last = batch.column(_END).view(_LONG)
         if batch.num_rows != len(payloads) or not _are_all(last, self._mark):
@@ -118,10 +120,9 @@ def _is_provable(fit: Fit) -> bool:
         case None:
             return True
         case Scalar():
-            is_text = fit.source.physical == "string"
-            if isinstance(fit.kind, Decimal):
-                return fit.source.logical == "decimal"
-            return not is_text or fit.kind is Primitive.STRING
+            if fit.source.physical == "string":
+                return is_provable(fit.kind)
+            return fit.source.logical == "decimal" or not isinstance(fit.kind, Decimal)
         case Record() | Array():
             return all(map(_is_provable, fit.parts))
     return False
@@ -182,6 +183,8 @@ def _column(found: pa.Array, fit: Fit) -> pa.Array:
     """Check and convert one column, or one part of it; raises _SlowError."""
     if fit.source is None:
         return pa.nulls(len(found), arrow_type(fit.kind))
+    if isinstance(fit.source, Scalar) and fit.source.physical == "string":
+        return _text(found, fit.kind)
     match fit.kind:
         case Struct():
             return _struct(found, fit)
@@ -196,6 +199,13 @@ def _column(found: pa.Array, fit: Fit) -> pa.Array:
     assert isinstance(fit.source, Scalar)
     assert isinstance(fit.kind, Primitive)
     return _primitive(found, fit.kind, fit.source)
+
+
+def _text(found: pa.Array, kind: FieldType) -> pa.Array:
+    values = parse_texts(found, kind)
+    if values is None:
+        raise _SlowError
+    return values
 
 
 def _struct(found: pa.Array, fit: Fit) -> pa.Array:
@@ -242,10 +252,9 @@ def _primitive(found: pa.Array, kind: Primitive, source: Scalar) -> pa.Array:
 def _times(found: pa.Array, kind: Primitive, logical: str) -> pa.Array:
     unit = logical.rsplit("-", 1)[1]
     if unit == "nanos":
-        whole = pc.divide(found, 1_000)
-        if pc.all(pc.equal(pc.multiply(whole, 1_000), found)).as_py() is False:
-            raise _SlowError
-        return whole.cast(arrow_type(kind))
+        whole = pc.divide(found, 1_000)  # towards zero
+        below = pc.less(found, pc.multiply(whole, 1_000))
+        return pc.subtract(whole, below.cast(pa.int64())).cast(arrow_type(kind))
     factor = _UNITS[unit]
     _within(found, -(-_YEAR_1 // factor), _YEAR_9999_END // factor)
     return (pc.multiply(found, factor) if factor > 1 else found).cast(arrow_type(kind))

@@ -10,7 +10,7 @@ decimal      decimal (exactly), int, long, or a string that holds a number
 string       string, enum
 binary       bytes, fixed
 date         date, or a string as in JSON
-timestamptz  timestamp-millis, -micros, -nanos (whole microseconds), or a string as in JSON
+timestamptz  timestamp-millis, -micros, -nanos (down to a microsecond), or a string as in JSON
 timestamp    the same of local-timestamp
 struct       record; list: array; map: map. A union with null is the same and may be null
 """

@@ -114,7 +114,4 @@ def _microseconds(value: int, logical: str) -> int:
     unit = logical.rsplit("-", 1)[1]
     if unit != "nanos":
         return value * _MICROSECONDS[unit]
-    whole, rest = divmod(value, 1_000)
-    if rest:
-        raise UnfitError(f"{value} nanoseconds are no whole microseconds")
-    return whole
+    return value // 1_000
