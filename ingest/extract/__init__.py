@@ -1,5 +1,4 @@
-"""Extracts: pages of an API into `raw.<stream>`, rows and cursor in one commit.
+"""Extracts: what APIs and other sources hold into `raw.<stream>`, rows and cursor in one commit.
 
-Pure pieces (source, pagination, page, cursor, retry) decide; `client` speaks HTTP, `landing` commits,
-`run` wires them.
+A `feed` gives blocks of `records`; `walk` judges them, leaves out what is `known`, and lands the rest.
 """

@@ -1,115 +1,101 @@
 """How far a resource is landed: the value that lives beside the rows, in the table's properties.
 
-Records come ordered by the incremental column. The cursor is the newest instant that landed; the next
-run asks for everything *from* that instant on, so no record that shares it can be lost, and leaves out
-those that are known: the identities of all records at exactly that instant. They are made of the whole
-content, because a record may change twice within one tick of the API's clock. Bad records never move the
-cursor: those beyond it, or without a readable instant, are known for good (`loose`). When identities are
-many they are read from the tables instead (`spilled`): the property stays small.
+What has landed is known from the tables themselves (`known`); the cursor only says what to ask for. So a
+cursor that lags costs time and never a record. `since` is the newest instant up to which everything that
+the source had is landed: it moves when a walk has ended, for only then nothing older can be left on a
+page that was not seen. `high` is what `since` will become. `place` is where the source stands, in the
+words of its kind: a page, a parent, the files that are done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
-from hashlib import blake2b
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from lake.errors import HistoryError
-from lake.types import SnapshotId
-
-KEPT_IDENTITIES = 2_000
-_RAW = "raw:"
+from lake.types import Primitive, SnapshotId
 
 Instant = datetime | date | int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """The state of one resource after a commit.
-
-    `sequence` is the running number of the next record. Quarantined rows numbered from `settled` on
-    may belong to a batch whose good rows never landed: they are final, and are left out when the API
-    sends them again. `since` is the instant as text, in the form that the API is asked with.
-    `etag` belongs to the whole answer to exactly `since`.
-    """
+    """The state of one resource after a commit; `sequence` is the running number of the next record."""
 
     sequence: int = 0
-    settled: int = 0
     since: str | None = None
-    known: frozenset[str] = frozenset()
-    loose: frozenset[str] = frozenset()
-    spilled: bool = False
-    etag: str | None = None
+    high: str | None = None
+    place: Mapping[str, Any] = field(default_factory=dict)
     snapshot: SnapshotId | None = None  # the one that the commit which wrote this added
     snapshot_sequence: int = 0
     commits: int = 0
 
+    def stands_like(self, other: Cursor) -> bool:
+        """Tell whether both ask for the same; numbers and commits aside."""
+        return (self.since, self.high, self.place) == (other.since, other.high, other.place)
+
     def to_json(self) -> str:
-        return msgspec.json.encode(
-            {
-                "sequence": self.sequence,
-                "settled": self.settled,
-                "since": self.since,
-                "known": sorted(self.known),
-                "loose": sorted(self.loose),
-                "spilled": self.spilled,
-                "etag": self.etag,
-                "snapshot": self.snapshot,
-                "snapshot_sequence": self.snapshot_sequence,
-                "commits": self.commits,
-            }
-        ).decode()
+        return msgspec.json.encode(self).decode()
 
     @classmethod
     def from_json(cls, text: str, *, table: str) -> Cursor:
         """Read the property; raises HistoryError when somebody else wrote it."""
         try:
-            stored = msgspec.json.decode(text, type=_Stored)
+            return msgspec.convert(msgspec.json.decode(text, type=_Stored), cls, from_attributes=True)
         except msgspec.DecodeError as error:
             raise HistoryError(
                 f"{table}: the stored cursor can't be read ({error})",
                 hint="see what changed the table's properties: lake extract status",
             ) from error
-        return cls(
-            sequence=stored.sequence,
-            settled=stored.settled,
-            since=stored.since,
-            known=frozenset(stored.known),
-            loose=frozenset(stored.loose),
-            spilled=stored.spilled,
-            etag=stored.etag,
-            snapshot_sequence=stored.snapshot_sequence,
-            snapshot=None if stored.snapshot is None else SnapshotId(stored.snapshot),
-            commits=stored.commits,
-        )
-
-    def kept(self) -> Cursor:
-        """Return the cursor as it is stored: many identities are left to the tables."""
-        if len(self.known) + len(self.loose) <= KEPT_IDENTITIES:
-            return replace(self, spilled=False)
-        return replace(self, known=frozenset(), loose=frozenset(), spilled=True)
 
 
-class _Stored(msgspec.Struct, forbid_unknown_fields=True):
+class _Stored(msgspec.Struct):
+    """What must be there; members of other versions are passed over."""
+
     sequence: int
-    settled: int
-    since: str | None
-    known: list[str]
-    loose: list[str]
-    spilled: bool
-    etag: str | None
-    snapshot: int | None
-    snapshot_sequence: int
-    commits: int
+    since: str | None = None
+    high: str | None = None
+    place: dict[str, Any] = {}
+    snapshot: int | None = None
+    snapshot_sequence: int = 0
+    commits: int = 0
 
 
 def property_name(source: str, resource: str) -> str:
     """Return the table property that holds a resource's cursor."""
     return f"ingest.cursor.{source}/{resource}"
+
+
+def see(cursor: Cursor, newest: Instant | None, like: Primitive) -> Cursor:
+    """Note the newest instant of some records; it becomes `since` when the walk ends."""
+    if newest is None or (cursor.high is not None and parse_instant(cursor.high, like) >= newest):
+        return cursor
+    return replace(cursor, high=instant_text(newest))
+
+
+def end_walk(cursor: Cursor, like: Primitive) -> Cursor:
+    """Move on: everything up to the newest instant is landed once the coming commit is."""
+    if cursor.high is None:
+        return cursor
+    high = parse_instant(cursor.high, like)
+    moved = cursor.since is None or high > parse_instant(cursor.since, like)
+    return replace(cursor, since=instant_text(high) if moved else cursor.since, high=None)
+
+
+def look_back(since: str | None, by: float, like: Primitive) -> str | None:
+    """Return the instant to ask from: `by` seconds before `since`, or so many numbers for integers."""
+    if since is None or not by:
+        return since
+    instant = parse_instant(since, like)
+    if isinstance(instant, datetime):
+        return instant_text(instant - timedelta(seconds=by))
+    if isinstance(instant, date):
+        return instant_text(instant - timedelta(days=-(-by // 86_400)))
+    return instant_text(instant - int(by))
 
 
 def instant_text(instant: Instant) -> str:
@@ -121,32 +107,15 @@ def instant_text(instant: Instant) -> str:
     return instant.isoformat() if isinstance(instant, date) else str(instant)
 
 
-def parse_instant(text: str, like: type) -> Instant:
-    """Read what `instant_text` wrote, for a column of that Python type."""
-    if like is datetime:
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return date.fromisoformat(text) if like is date else int(text)
-
-
-def record_identity(values: Mapping[str, Any]) -> str:
-    """Name a good record by its content, as typed values; a column that is null counts as missing."""
-    parts = [
-        (name, value.isoformat() if isinstance(value, date) else str(value))
-        for name, value in sorted(values.items())
-        if value is not None
-    ]
-    return _digest(msgspec.json.encode(parts))
-
-
-def bytes_identity(raw: bytes) -> str:
-    """Name a bad record by its bytes: it may have no key."""
-    return _RAW + _digest(raw)
-
-
-def is_bytes_identity(name: str) -> bool:
-    return name.startswith(_RAW)
-
-
-def _digest(data: bytes) -> str:
-    return blake2b(data, digest_size=9).hexdigest()
+def parse_instant(text: str, like: Primitive) -> Any:
+    """Read what `instant_text` wrote, for a column of that type; raises ValueError for anything else."""
+    match like:
+        case Primitive.TIMESTAMPTZ:
+            moment = datetime.fromisoformat(text)
+            return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        case Primitive.TIMESTAMP:
+            return datetime.fromisoformat(text).replace(tzinfo=None)
+        case Primitive.DATE:
+            return date.fromisoformat(text)
+        case _:
+            return int(text)

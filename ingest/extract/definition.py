@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from lake.errors import ConfigurationError
 
@@ -38,11 +38,37 @@ class SourceHead(Section):
     commit_rows: int = Field(default=20_000, gt=0)
 
 
+class Incremental(Section):
+    """Only what changed: a column of the contract says when, and nothing but time makes a record new."""
+
+    cursor: str = "updated_at"
+    lookback: float = Field(
+        default=0, ge=0, description="ask so many seconds (or numbers) back for what was written late"
+    )
+
+
+class Refresh(Section):
+    """Everything each time: the difference to the last snapshot lands as inserts, updates and deletes."""
+
+    deletes: bool = True
+    max_deleted: float = Field(
+        default=0.5, ge=0, le=1, description="share of the records that may be gone at once"
+    )
+
+
 class ResourceHead(Section):
-    """What every resource says about itself: its name in the source and the stream that it feeds."""
+    """What every resource says about itself: its name, the stream that it feeds, and what is new to it."""
 
     name: Name
     stream: str
+    incremental: Incremental | None = None
+    refresh: Refresh | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_be_new(self) -> Self:
+        if (self.incremental is None) == (self.refresh is None):
+            raise ValueError("needs either incremental: {cursor: …} or refresh: {}")
+        return self
 
 
 def fill_in(text: str, variables: Mapping[str, SecretStr], *, source: str) -> str:

@@ -2,7 +2,7 @@
 
 1. Read the cursor from the table's property; stop when the commit that wrote it is no ancestor of main.
 2. Quarantine ahead of the cursor: an earlier run ended between its two commits. What it quarantined is
-   final, is left out when the API sends it again, and its numbers are not given twice.
+   final, and its numbers are not given twice.
 3. Commit bad records to the quarantine table with the number reached there.
 4. Commit good rows and cursor to the stream's table, on exactly the main that the cursor was read from.
 5. Conflict: somebody else committed. The cursor is as we read it: the same files are staged again.
@@ -11,28 +11,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ingest.extract.cursor import Cursor, bytes_identity, parse_instant, property_name
-from ingest.extract.judge import Judged as Checked
-from ingest.extract.sift import Keys, Sifted, Standing, identities, read_instant, standing
-from ingest.extract.tables import bad_records, origin, raw_rows
-from ingest.quarantine import quarantine_spec, to_rows
+from ingest.extract.cursor import Cursor, property_name
+from ingest.extract.quarantined import Quarantined
+from ingest.quarantine import BadRecord, to_rows
 from ingest.quarantine.breaker import Judged, StreamBreaker
-from ingest.tables import quarantine_name, raw_spec
-from lake.catalog import LakeCatalog, NewSnapshot, TableState, WrittenFile, commit, ensure_table, write_files
+from ingest.tables import open_quarantine, open_raw
+from lake.catalog import LakeCatalog, NewSnapshot, TableState, WrittenFile, commit, write_files
 from lake.catalog.commits import Conflict
-from lake.catalog.scan import read_rows
+from lake.catalog.scan import read_batches
 from lake.clock import Clock, Deadline
-from lake.contracts import Contract
+from lake.contracts import META, Contract, Fence, Routing, check_fence, fence_properties
 from lake.errors import ConflictError, HistoryError
 from lake.log import get_logger
 from lake.settings import LandingSettings
 
 log = get_logger("extract")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who lands: a source and one of its resources, or a person's file."""
+
+    source: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"{self.source}.{self.resource}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,75 +52,90 @@ class Position:
     state: TableState
     text: str | None
     cursor: Cursor
+    fence: Fence
 
 
 class ResourceTables:
     """The tables of one resource; one run at a time, in one thread."""
 
     def __init__(
-        self, catalog: LakeCatalog, contract: Contract, landing: LandingSettings, keys: Keys, clock: Clock
+        self,
+        catalog: LakeCatalog,
+        contract: Contract,
+        origin: Origin,
+        landing: LandingSettings,
+        clock: Clock,
+        *,
+        routing: Routing | None = None,
     ) -> None:
         self._breaker = StreamBreaker(catalog.lake_settings.postgres, contract, clock)
         self._catalog = catalog
         self._contract = contract
+        self._origin = origin
         self._landing = landing
-        self._keys = keys
         self._clock = clock
-        self._property = property_name(contract.source, contract.resource)
-        self._raw = self._position(ensure_table(catalog, raw_spec(landing, contract)))
-        name = quarantine_name(landing, contract)
-        self._quarantine = self._position(ensure_table(catalog, quarantine_spec(name, contract.stream)))
+        self._property = property_name(origin.source, origin.resource)
+        self._routing = routing
+        self._raw = self._position(open_raw(catalog, landing, contract, routing))
+        self._quarantine = self._position(open_quarantine(catalog, landing, contract, routing))
+
+    def begin(self) -> None:
+        """Raise RefusedError when the stream's circuit breaker is open; called before the first commit."""
+        self._breaker.begin()
 
     @property
     def stored(self) -> Cursor:
         """The cursor as the table holds it now."""
         return self._raw.cursor
 
-    def start(self) -> tuple[Cursor, frozenset[str]]:
-        """Return the complete cursor to go on from, and the names of what is quarantined ahead (1, 2).
+    @property
+    def next_number(self) -> int:
+        """The running number that no record has, in neither table (2)."""
+        return max(self._raw.cursor.sequence, self._quarantine.cursor.sequence)
 
-        Raises RefusedError when the stream's circuit breaker is open.
+    def rows(
+        self, columns: Sequence[str], *, at_least: Mapping[str, str | int] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield columns of the landed rows, with `meta`; `at_least` leaves out smaller values."""
+        return read_batches(self._raw.state, columns=(*columns, META.name), at_least=at_least)
+
+    def quarantined(self) -> Quarantined:
+        """Return what of this origin lies in quarantine."""
+        batches = read_batches(
+            self._quarantine.state, columns=("value",), equal={"source": str(self._origin)}
+        )
+        return Quarantined(value for batch in batches for value in batch.column("value").to_pylist())
+
+    def land(self, good: pa.Table, bad: Sequence[BadRecord], after: Cursor) -> None:
+        """Commit what is new (3, 4, 5); `good` has the columns of the stream's table, `meta` too.
+
+        Raises ConflictError, RefusedError when too many are bad, or what `lake.catalog.commit` raises.
         """
-        self._breaker.begin()
-        cursor, pending = self._raw.cursor, frozenset[str]()
-        if cursor.spilled:
-            cursor = self._recall(cursor)
-        if self._quarantine.cursor.sequence > cursor.settled:
-            pending = self._quarantined(from_offset=cursor.settled)
-            cursor = replace(cursor, sequence=max(cursor.sequence, self._quarantine.cursor.sequence))
-        return cursor, pending
-
-    def land(self, judged: Checked, sifted: Sifted, *, last: bool) -> None:
-        """Commit what is new; raises ConflictError, or what `lake.catalog.commit` raises (3, 4, 5)."""
-        now = self._clock.now()
         deadline = Deadline.after(self._landing.deadline_seconds, self._clock)
-        after = sifted.cursor
-        if last or not sifted.pending:
-            after = replace(after, settled=after.sequence)
-        refused = bad_records(judged, sifted, self._keys)
-        offsets = pa.chunked_array([sifted.offsets])
-        self._breaker.judge({origin(self._contract): Judged(good=offsets, bad=refused)})
-        if refused:
-            bad = to_rows(
-                refused,
-                source=origin(self._contract),
+        offsets = pc.struct_field(good.column(META.name), "offset")
+        self._breaker.judge({str(self._origin): Judged(good=offsets, bad=bad)})
+        if bad:
+            refused = to_rows(
+                bad,
+                source=str(self._origin),
                 contract_version=self._contract.version,
-                first_seen=now,
+                first_seen=self._clock.now(),
             )
             mark = Cursor(sequence=after.sequence, commits=self._quarantine.cursor.commits)
-            self._quarantine = self._commit(self._quarantine, bad, mark, deadline)
-        good = raw_rows(self._contract, sifted, self._keys, now)
+            self._quarantine = self._commit(self._quarantine, refused, mark, deadline)
         self._raw = self._commit(self._raw, good, after, deadline)
 
     def _commit(self, position: Position, rows: pa.Table, after: Cursor, deadline: Deadline) -> Position:
         state = position.state
         files: tuple[WrittenFile, ...] = write_files(state, rows)
-        stored = replace(after.kept(), commits=position.cursor.commits + 1)
+        stored = replace(after, commits=position.cursor.commits + 1)
+        claim: dict[str, str] = {}
+        if position.fence is Fence.UNCLAIMED:
+            claim = fence_properties(self._contract, self._routing)
 
         def properties(new: NewSnapshot) -> dict[str, str]:
-            return {
-                self._property: replace(stored, snapshot=new.id, snapshot_sequence=new.sequence).to_json()
-            }
+            cursor = replace(stored, snapshot=new.id, snapshot_sequence=new.sequence)
+            return {self._property: cursor.to_json(), **claim}
 
         while True:
             outcome = commit(
@@ -124,48 +149,21 @@ class ResourceTables:
             if not isinstance(outcome, Conflict):
                 return self._position(outcome.state)
             state = outcome.state
+            check_fence(str(state.name), state.properties, self._contract, self._routing)
             if state.properties.get(self._property) != position.text:
                 raise ConflictError(
-                    f"another run of {origin(self._contract)} landed in {state.name} meanwhile",
-                    hint=f"lake extract run {self._contract.source}/{self._contract.resource}",
+                    f"another run of {self._origin} landed in {state.name} meanwhile",
+                    hint="let it end, then repeat the command: it lands what is left",
                 )
             log.info("commit.staged_again", table=str(state.name))
 
     def _position(self, state: TableState) -> Position:
+        """Read what a table says; raises HistoryError, or ContractMovedError when it is held to another."""
+        fence = check_fence(str(state.name), state.properties, self._contract, self._routing)
         text = state.properties.get(self._property)
-        if text is None:
-            return Position(state=state, text=None, cursor=Cursor())
-        cursor = Cursor.from_json(text, table=str(state.name))
+        cursor = Cursor() if text is None else Cursor.from_json(text, table=str(state.name))
         _refuse_rollback(state, cursor)
-        return Position(state=state, text=text, cursor=cursor)
-
-    def _recall(self, cursor: Cursor) -> Cursor:
-        """Read the identities that were too many for the property from the tables themselves."""
-        keys = self._keys
-        high = parse_instant(cursor.since or "", keys.instant_type)
-        condition = {keys.instant: high.isoformat() if isinstance(high, datetime) else int(str(high))}
-        known = set(identities(read_rows(self._raw.state, columns=keys.columns, equal=condition), keys))
-        loose = set[str]()
-        for raw in self._quarantined_bytes(from_offset=0):
-            place = standing(read_instant(raw, keys), high)
-            if place is not Standing.BEHIND:
-                (known if place is Standing.AT else loose).add(bytes_identity(raw))
-        return replace(cursor, known=frozenset(known), loose=frozenset(loose), spilled=False)
-
-    def _quarantined(self, *, from_offset: int) -> frozenset[str]:
-        return frozenset(bytes_identity(raw) for raw in self._quarantined_bytes(from_offset=from_offset))
-
-    def _quarantined_bytes(self, *, from_offset: int) -> list[bytes]:
-        if self._quarantine.state.main is None:
-            return []
-        rows = read_rows(
-            self._quarantine.state,
-            columns=("value",),
-            equal={"source": origin(self._contract)},
-            between={"offset": (from_offset, self._quarantine.cursor.sequence)},
-        )
-        values: list[bytes] = rows.column("value").to_pylist()
-        return values
+        return Position(state=state, text=text, cursor=cursor, fence=fence)
 
 
 def _refuse_rollback(state: TableState, cursor: Cursor) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ingest.extract.landing import Origin
 from ingest.extract.source import Resource, Source, load_sources
-from lake.contracts import Contract, StreamKind, load_contracts
+from lake.contracts import Contract, Mode, StreamKind, load_contracts
 from lake.errors import BadInputError, ConfigurationError
 from lake.settings import Project
 
@@ -22,6 +23,10 @@ class Extract:
     @property
     def name(self) -> str:
         return f"{self.source.source}/{self.resource.name}"
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(source=self.source.source, resource=self.resource.name)
 
 
 def plan_extracts(project: Project, names: Sequence[str] = ()) -> tuple[Extract, ...]:
@@ -63,5 +68,10 @@ def _contract(source: Source, resource: Resource, contracts: Mapping[str, Contra
         raise ConfigurationError(
             f"{contract.file} does not name {name} as the origin of {resource.stream}",
             hint="set physicalType: extract, source and resource there, then lake contract check",
+        )
+    if resource.refresh is not None and contract.mode is not Mode.UPSERT:
+        raise ConfigurationError(
+            f"extract {name} lands a changelog, and contract {contract.stream} says that rows are only added",
+            hint=f"set mode: upsert in {contract.file}, or give the resource incremental: {{cursor: …}}",
         )
     return contract

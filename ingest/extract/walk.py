@@ -1,34 +1,61 @@
-"""Walk one resource to its last page and land what is new on the way.
+"""Walk one resource to its end and land what is new on the way.
 
-1. Ask for everything from the cursor on; 304 says that nothing changed, and the run is over.
+1. Ask for everything from the cursor on, `lookback` earlier; "not changed" ends the run.
 2. Every `commit_rows` records: check, leave out what is known, commit rows and cursor together.
-3. After the last page, before the last commit, ask once more from the new cursor on. When that answer is
-   complete and holds nothing new, its ETag is kept with the cursor, so that the next run can be 1.
+3. After a complete walk of a full refresh, what it did not meet is gone: land that as deletes.
+4. The last commit moves the cursor. Before it, an API is asked once more from there on: when its answer
+   is complete and holds nothing new, its ETag is kept, so that the next run can end at 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from threading import Event
+from typing import Any, Protocol
+from uuid import uuid4
 
-from ingest.extract.api.client import ApiClient, Validator
-from ingest.extract.api.page import Page
-from ingest.extract.api.pagination import Walk
-from ingest.extract.cursor import Cursor
-from ingest.extract.judge import Judge, Judged
-from ingest.extract.landing import ResourceTables
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.extract.cursor import Cursor, Instant, end_walk, look_back, parse_instant, see
+from ingest.extract.feed import Feed
+from ingest.extract.judge import Judge
+from ingest.extract.known import Latest, Versions
 from ingest.extract.plan import Extract
-from ingest.extract.sift import Sifted, sift
-from ingest.extract.tables import keys_of
-from lake.catalog import LakeCatalog
+from ingest.extract.quarantined import Quarantined
+from ingest.extract.records import Records, gather, in_pieces, with_last
+from ingest.extract.sift import Fresh, deleted, sift
+from ingest.extract.tables import keys_of, raw_rows
+from ingest.quarantine import BadRecord
 from lake.clock import Clock
+from lake.errors import RefusedError
 from lake.log import get_logger
-from lake.settings import LandingSettings
 
 log = get_logger("extract")
 
 OnProgress = Callable[[str, int], None]  # source/resource, records fetched so far
+OpenFeed = Callable[[Extract, Cursor, str | None], Feed]
+
+
+class Tables(Protocol):
+    """Where rows and cursor land, and what has landed."""
+
+    @property
+    def stored(self) -> Cursor: ...
+
+    @property
+    def next_number(self) -> int: ...
+
+    def rows(
+        self, columns: Sequence[str], *, at_least: Mapping[str, str | int] | None = None
+    ) -> Iterator[pa.RecordBatch]: ...
+
+    def quarantined(self) -> Quarantined: ...
+
+    def land(self, good: pa.Table, bad: Sequence[BadRecord], after: Cursor) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +65,9 @@ class ExtractReport:
     source: str
     resource: str
     stream: str
-    pages: int
-    fetched: int  # records in the answers, known ones too
-    landed: int
+    fetched: int  # records that the source gave, known ones too
+    landed: int  # rows added, deletes too
+    deleted: int
     quarantined: int
     commits: int
     since: str | None  # the cursor afterwards
@@ -51,102 +78,172 @@ class ExtractReport:
 class Surroundings:
     """What all resources of a run share."""
 
-    client: ApiClient
-    catalog: LakeCatalog
-    landing: LandingSettings
+    open_feed: OpenFeed
+    spill: Path  # where DuckDB may put what doesn't fit into its memory
     clock: Clock
     on_progress: OnProgress
     stop: Event  # set: end after the page that is under way
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one commit takes, and where the source stands after it."""
+
+    fresh: Fresh
+    cursor: Cursor
+
+
 class ResourceRun:
     """One run of one extract."""
 
-    def __init__(self, extract: Extract, around: Surroundings) -> None:
+    def __init__(self, extract: Extract, tables: Tables, around: Surroundings) -> None:
         self._extract = extract
+        self._tables = tables
         self._around = around
-        self._keys = keys_of(extract.contract, extract.resource.incremental.cursor)
-        self._judge = Judge(extract.contract, instant=self._keys.instant, clock=around.clock)
-        self._pages = self._fetched = self._landed = self._quarantined = 0
+        incremental, contract = extract.resource.incremental, extract.contract
+        self._keys = keys_of(contract, str(extract.origin), incremental.cursor if incremental else None)
+        self._lookback = incremental.lookback if incremental else 0.0
+        self._judge = Judge(contract, instant=self._keys.instant, clock=around.clock)
+        self._quarantined = self._tables.quarantined()
+        self._widened = self._keys.instant is None
+        self._next = self._tables.next_number
+        self._fetched = self._landed = self._deleted = self._bad = 0
 
     def run(self) -> ExtractReport:
         """Do it; raises what fetching and committing raise. What was committed before stays."""
         around, extract = self._around, self._extract
         started = around.clock.monotonic()
-        tables = ResourceTables(around.catalog, extract.contract, around.landing, self._keys, around.clock)
-        commits = tables.stored.commits
-        first = self._fetch(
-            Walk(resource=extract.resource), tables.stored.since, etag=tables.stored.etag
-        )  # 1
-        if first is not None:
-            self._land_all(first, tables)
-        after = tables.stored
+        before = self._tables.stored
+        self._since = self._ask_from(before)
+        self._feed = around.open_feed(extract, before, self._since)  # 1
+        for step, last in with_last(self._steps(before)):
+            self._land(step, last=last)
+        after = self._tables.stored
         report = ExtractReport(
             source=extract.source.source,
             resource=extract.resource.name,
             stream=extract.contract.stream,
-            pages=self._pages,
             fetched=self._fetched,
             landed=self._landed,
-            quarantined=self._quarantined,
-            commits=after.commits - commits,
+            deleted=self._deleted,
+            quarantined=self._bad,
+            commits=after.commits - before.commits,
             since=after.since,
             seconds=around.clock.monotonic() - started,
         )
         log.info("extract.done", extract=extract.name, landed=report.landed, quarantined=report.quarantined)
         return report
 
-    def _land_all(self, first: Page, tables: ResourceTables) -> None:
-        cursor, pending = tables.start()
-        for records, last in self._batches(first, cursor.since):  # 2
-            judged = self._judge.judge(records)
-            sifted = sift(judged.checked, cursor, self._keys, pending=pending)
-            if last and sifted.count:
-                sifted = replace(sifted, cursor=self._with_etag(sifted.cursor))  # 3
-            self._land(tables, judged, sifted, last=last)
-            cursor, pending = sifted.cursor, sifted.pending
-
-    def _land(self, tables: ResourceTables, judged: Judged, sifted: Sifted, *, last: bool) -> None:
-        if sifted.count == 0:
-            return
-        tables.land(judged, sifted, last=last)
-        self._landed += sifted.rows.num_rows
-        self._quarantined += len(sifted.bad)
-
-    def _batches(self, page: Page, since: str | None) -> Iterator[tuple[Sequence[bytes], bool]]:
-        """Yield the records of all pages, at least `commit_rows` at a time; True goes with the last."""
-        walk: Walk | None = Walk(resource=self._extract.resource)
-        records: list[bytes] = []
-        while True:
-            self._pages += 1
-            self._fetched += len(page.records)
+    def _steps(self, cursor: Cursor) -> Iterator[Step]:
+        """Yield what each commit takes (2, 3)."""
+        start, ordered = cursor.since, self._feed.ascending
+        reached: Any = None
+        for block in gather(self._feed.blocks(), self._extract.source.commit_rows):
+            self._fetched += len(block.records)
             self._around.on_progress(self._extract.name, self._fetched)
-            records += page.records
-            assert walk is not None
-            walk = walk.advance(page)
-            if walk is None:
-                yield records, True
-                return
-            if self._around.stop.is_set():
-                return
-            if len(records) >= self._extract.source.commit_rows:
-                yield records, False
-                records = []
-            following = self._fetch(walk, since)
-            assert following is not None  # asked without an ETag
-            page = following
+            fresh, newest = self._sift(block.records)
+            if ordered and self._goes_back(fresh, reached):
+                log.warning("extract.disordered", extract=self._extract.name)
+                ordered, cursor = False, replace(cursor, since=start, high=cursor.since)
+            reached = newest if reached is None else max(reached, newest or reached)
+            cursor = see(cursor, newest, self._keys.instant_type)
+            if ordered:
+                cursor = end_walk(cursor, self._keys.instant_type)
+            cursor = replace(cursor, sequence=fresh.next, place=block.place)
+            yield Step(fresh=fresh, cursor=cursor)
+        for rows in self._gone():
+            fresh = deleted(rows, start=self._next)
+            self._next = fresh.next
+            cursor = replace(cursor, sequence=fresh.next)
+            yield Step(fresh=fresh, cursor=cursor)
 
-    def _fetch(self, walk: Walk, since: str | None, *, etag: str | None = None) -> Page | None:
-        validator = Validator(etag=etag)
-        return self._around.client.fetch(self._extract.resource, walk.ask(since), validator=validator).page
+    def _land(self, step: Step, *, last: bool) -> None:
+        cursor, fresh = step.cursor, step.fresh
+        if last:  # 4
+            cursor = end_walk(cursor, self._keys.instant_type)
+            moved = fresh.count + self._landed + self._bad > 0
+            since = self._ask_from(cursor)
+            cursor = replace(cursor, place=self._feed.settled(since, self._is_known, moved=moved))
+        if fresh.count == 0 and (not last or cursor.stands_like(self._tables.stored)):
+            return
+        rows = raw_rows(self._extract.contract, fresh, self._keys, self._around.clock.now())
+        self._tables.land(rows, fresh.bad, cursor)
+        self._landed += rows.num_rows
+        self._deleted += rows.num_rows if fresh.deletes else 0
+        self._bad += len(fresh.bad)
 
-    def _with_etag(self, cursor: Cursor) -> Cursor:
-        """Return the cursor with the ETag of a complete answer that holds only what is known."""
-        resource = self._extract.resource
-        walk = Walk(resource=resource)
-        answer = self._around.client.fetch(resource, walk.ask(cursor.since))
-        page = answer.page
-        if answer.validator.etag is None or page is None or walk.advance(page):
-            return cursor
-        again = sift(self._judge.judge(page.records).checked, cursor, self._keys)
-        return replace(cursor, etag=answer.validator.etag) if again.count == 0 else cursor
+    def _sift(self, records: Records) -> tuple[Fresh, Instant | None]:
+        """Return what is new, and the newest instant of all that was given."""
+        judged = self._judge.judge(records)
+        newest: Instant | None = None
+        if self._keys.instant is not None:
+            instants = pc.min_max(judged.rows.column(self._keys.instant)).as_py()
+            newest = instants["max"]
+            self._widen(instants["min"])
+        fresh = sift(judged, self._keys, self._known, self._quarantined, start=self._next)
+        self._next = fresh.next
+        return fresh, newest
+
+    def _is_known(self, records: Records) -> bool:
+        return self._sift(records)[0].count == 0
+
+    def _goes_back(self, fresh: Fresh, reached: Any) -> bool:
+        if reached is None or self._keys.instant is None or not fresh.rows.num_rows:
+            return False
+        oldest = pc.min(fresh.rows.column(self._keys.instant)).as_py()
+        return bool(oldest < reached)
+
+    def _ask_from(self, cursor: Cursor) -> str | None:
+        return look_back(cursor.since, self._lookback, self._keys.instant_type)
+
+    @cached_property
+    def _known(self) -> Versions | Latest:
+        """What of the table can come again: all keys, or all rows from the asked instant on."""
+        spill, columns = self._around.spill / uuid4().hex, self._keys.columns
+        if self._keys.instant is None:
+            primary = [field.name for field in self._keys.primary]
+            latest = Latest(spill, primary, columns, source=self._keys.resource)
+            latest.load(self._tables.rows(columns))
+            return latest
+        versions = Versions(spill, columns)
+        since = {} if self._since is None else {self._keys.instant: self._bound(self._since)}
+        versions.load(self._tables.rows(columns, at_least=since))
+        return versions
+
+    def _widen(self, oldest: Instant | None) -> None:
+        """Learn the whole table once a record is older than what was asked for."""
+        if oldest is None or self._since is None or self._widened:
+            return
+        if oldest < parse_instant(self._since, self._keys.instant_type):
+            log.warning("extract.older_than_asked", extract=self._extract.name, since=self._since)
+            assert isinstance(self._known, Versions)
+            self._known.load(self._tables.rows(self._keys.columns))
+            self._widened = True
+
+    def _bound(self, since: str) -> str | int:
+        instant = parse_instant(since, self._keys.instant_type)
+        return instant if isinstance(instant, int) else str(instant.isoformat())
+
+    def _gone(self) -> Iterator[pa.Table]:
+        """Yield the keys that a complete walk did not meet."""
+        refresh = self._extract.resource.refresh
+        if refresh is None or not refresh.deletes or not self._feed.complete:
+            return
+        known = self._known
+        assert isinstance(known, Latest)
+        if known.doubts:
+            log.warning("extract.deletes_left_out", extract=self._extract.name, unreadable=known.doubts)
+            return
+        gone = known.count_gone()
+        if gone == 0:
+            return
+        if gone > refresh.max_deleted * known.before:
+            raise RefusedError(
+                f"{self._extract.name} no longer has {gone:,} of the {known.before:,} records that it had:"
+                f" more than refresh.max_deleted ({refresh.max_deleted:g}) allows, so no delete lands",
+                hint=f"look at the source; if they are gone for good, raise max_deleted in"
+                f" ingest/sources/{self._extract.source.source}.yaml",
+            )
+        yield from in_pieces(
+            known.gone(self._tables.rows(self._keys.columns)), self._extract.source.commit_rows
+        )

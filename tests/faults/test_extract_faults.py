@@ -11,7 +11,6 @@ from uuid import uuid4
 import httpx
 import pytest
 
-import ingest.extract.cursor
 import ingest.extract.landing
 from ingest.extract.cursor import instant_text
 from ingest.extract.landing import ResourceTables
@@ -106,33 +105,6 @@ def test_bad_records_are_quarantined_once_however_often_they_are_sent(shop: Sett
     extracted(shop).assert_exactly([r for r in api.records if r["id"] < 100], bad=bad)
 
 
-def test_many_records_of_one_instant_are_known_without_a_long_property(
-    shop: Settings, monkeypatch: pytest.MonkeyPatch
-):
-    """More ties than the property keeps are read back from the tables."""
-    monkeypatch.setattr(ingest.extract.cursor, "KEPT_IDENTITIES", 3)
-    api = PagedApi()
-    for number in range(25):
-        api.put(number, at(0))
-    api.put(90, at(0), price=-1)
-    run(shop, api)
-    api.put(60, at(0))
-
-    report = run(shop, api)
-
-    assert (report.landed, report.quarantined) == (1, 0)
-    extracted(shop).assert_exactly(
-        [r for r in api.records if r["id"] != 90], bad=[r for r in api.records if r["id"] == 90]
-    )
-    assert '"known":[]' in property_of(shop)
-
-
-def property_of(settings: Settings) -> str:
-    state = load_table(open_catalog(settings), TableName(schema=settings.landing.raw_schema, name="things"))
-    assert state is not None
-    return state.properties["ingest.cursor.shop/things"]
-
-
 @pytest.mark.parametrize("kill_at", [1, 2, 3, 5])
 def test_a_run_killed_at_any_commit_is_finished_by_the_next(
     shop: Settings, monkeypatch: pytest.MonkeyPatch, kill_at: int
@@ -181,14 +153,14 @@ def test_a_lost_answer_of_the_catalog_changes_nothing(shop: Settings, fault: Fau
 def test_two_runs_at_once_land_each_record_once(shop: Settings, monkeypatch: pytest.MonkeyPatch):
     """Both read the same cursor; the slower one is told and has committed nothing twice."""
     api = api_of(9)
-    real, both = ResourceTables.start, Barrier(2, timeout=30)
+    real, both = ResourceTables.quarantined, Barrier(2, timeout=30)
 
-    def start(tables: ResourceTables) -> Any:
+    def quarantined(tables: ResourceTables) -> Any:
         found = real(tables)
         both.wait()
         return found
 
-    monkeypatch.setattr(ResourceTables, "start", start)
+    monkeypatch.setattr(ResourceTables, "quarantined", quarantined)
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(2) as pool:

@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from ingest.extract.cursor import KEPT_IDENTITIES, Cursor
+from ingest.extract.cursor import Cursor, end_walk, look_back, see
 from ingest.extract.definition import fill_in
 from ingest.extract.judge import Judge
 from ingest.extract.plan import plan_extracts
+from ingest.extract.records import JsonRecords
 from ingest.extract.source import load_source, load_sources
 from lake.clock import SystemClock
 from lake.contracts import parse_contract
 from lake.errors import BadInputError, ConfigurationError, HistoryError
 from lake.settings import Project, Settings
-from lake.types import SnapshotId
+from lake.types import Primitive, SnapshotId
 from tests.fakes.paged_api import CONTRACT, SOURCE, extract_project
 
 ROOT = Path(__file__).parents[2]
@@ -113,21 +114,37 @@ def test_variables_come_from_the_settings():
 
 def test_a_cursor_survives_its_property():
     """What is written is read again; what is no cursor is an error, never a fresh start."""
-    cursor = Cursor(sequence=7, settled=5, since="x", known=frozenset({"a"}), loose=frozenset({"b"}),
-                    etag='"e"', snapshot=SnapshotId(9), snapshot_sequence=3, commits=2)  # fmt: skip
+    cursor = Cursor(sequence=7, since="x", high="y", place={"page": "c2"}, snapshot=SnapshotId(9),
+                    snapshot_sequence=3, commits=2)  # fmt: skip
 
     assert Cursor.from_json(cursor.to_json(), table="raw.things") == cursor
     with pytest.raises(HistoryError, match=r"raw\.things: the stored cursor can't be read"):
-        Cursor.from_json('{"sequence": 1}', table="raw.things")
+        Cursor.from_json('{"since": 1}', table="raw.things")
 
 
-def test_many_identities_are_left_to_the_tables():
-    """The property stays small; the cursor says that the rest must be read."""
-    many = Cursor(known=frozenset(str(n) for n in range(KEPT_IDENTITIES + 1)))
+@pytest.mark.parametrize(
+    ("since", "by", "like", "before"),
+    [
+        ("2026-01-02T00:00:00Z", 90, Primitive.TIMESTAMPTZ, "2026-01-01T23:58:30Z"),
+        ("2026-01-02T00:00:00", 1, Primitive.TIMESTAMP, "2026-01-01T23:59:59"),
+        ("2026-01-02", 1, Primitive.DATE, "2026-01-01"),
+        ("100", 7, Primitive.LONG, "93"),
+        (None, 7, Primitive.LONG, None),
+    ],
+)
+def test_a_look_back_is_counted_in_the_units_of_the_column(since, by, like, before):
+    """Seconds for times, whole days that hold them for dates, numbers for numbers."""
+    assert look_back(since, by, like) == before
 
-    assert many.kept().spilled
-    assert many.kept().known == frozenset()
-    assert not Cursor(known=frozenset({"a"})).kept().spilled
+
+def test_a_cursor_moves_only_when_its_walk_has_ended():
+    """What was seen so far is kept apart from what is known to be complete."""
+    like = Primitive.LONG
+    seen = see(see(Cursor(since="3"), 9, like), 5, like)
+
+    assert (seen.since, seen.high) == ("3", "9")
+    assert end_walk(seen, like) == Cursor(since="9")
+    assert end_walk(see(Cursor(since="3"), 2, like), like) == Cursor(since="3")
 
 
 def test_a_bad_record_lists_every_rule_that_it_breaks():
@@ -139,12 +156,14 @@ def test_a_bad_record_lists_every_rule_that_it_breaks():
         b"not json",
     ]
 
-    judged = Judge(parse_contract(CONTRACT), instant="updated_at", clock=SystemClock()).judge(raw)
+    judged = Judge(parse_contract(CONTRACT), instant="updated_at", clock=SystemClock()).judge(
+        JsonRecords(tuple(raw))
+    )
 
     found = {place: [(f.rule, f.path) for f in failures] for place, failures in judged.failures.items()}
-    assert judged.checked.rows["id"].to_pylist() == [1]
-    assert judged.checked.good.to_pylist() == [0]
-    assert judged.checked.bad == (1, 2, 3)
+    assert judged.rows["id"].to_pylist() == [1]
+    assert judged.good.to_pylist() == [0]
+    assert judged.bad == (1, 2, 3)
     assert found == {
         1: [("type", "id"), ("required", "name"), ("minimum", "price")],
         2: [("minimum", "price")],
@@ -160,8 +179,10 @@ def test_a_record_from_the_future_never_takes_the_cursor_with_it():
         b'{"id":3,"name":"late","price":1,"updated_at":"2026-01-02T00:00:00Z"}',
     ]
 
-    judged = Judge(parse_contract(CONTRACT), instant="updated_at", clock=SystemClock()).judge(raw)
+    judged = Judge(parse_contract(CONTRACT), instant="updated_at", clock=SystemClock()).judge(
+        JsonRecords(tuple(raw))
+    )
 
-    assert judged.checked.rows["id"].to_pylist() == [1, 3]
-    assert judged.checked.good.to_pylist() == [0, 2]
+    assert judged.rows["id"].to_pylist() == [1, 3]
+    assert judged.good.to_pylist() == [0, 2]
     assert [(f.rule, f.path) for f in judged.failures[1]] == [("future", "updated_at")]

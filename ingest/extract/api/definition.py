@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ingest.extract.api.selection import SelectionError, compile_path
-from ingest.extract.definition import ResourceHead, Secret, Section, SourceHead, refuse_twins
+from ingest.extract.definition import Incremental, ResourceHead, Secret, Section, SourceHead, refuse_twins
 
 
 class NoAuth(Section):
@@ -135,11 +135,14 @@ class Retry(Section):
     wait_max_seconds: float = Field(default=10.0, gt=0)
 
 
-class Incremental(Section):
-    """Ask only for what changed: `parameter` is inclusive, records come ordered by `cursor`, then by key."""
+class ApiIncremental(Incremental):
+    """The API is told from when on, inclusive; `ascending` means that it promises the order of the cursor.
 
-    cursor: str = "updated_at"
+    Then the cursor moves with every commit, else once the last page has come.
+    """
+
     parameter: str = "updated_since"
+    order: Literal["any", "ascending"] = "any"
 
 
 class ApiResource(ResourceHead):
@@ -150,7 +153,7 @@ class ApiResource(ResourceHead):
     parameters: dict[str, str] = Field(default_factory=dict)
     pagination: Pagination = SinglePage()
     page_size: PageSize | None = None
-    incremental: Incremental
+    incremental: ApiIncremental | None = None
 
     @model_validator(mode="after")
     def _paths_can_be_read(self) -> ApiResource:

@@ -91,7 +91,7 @@ class Walk:
         if self.token is not None and is_address(resource.pagination):
             return Ask(address=self.token)
         query = dict(resource.parameters)
-        if since is not None:
+        if since is not None and resource.incremental is not None:
             query[resource.incremental.parameter] = since
         if resource.page_size is not None:
             query[resource.page_size.parameter] = str(resource.page_size.value)
