@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -43,13 +44,17 @@ class Known(Protocol):
         """Note keys that are still there though their records don't land, and how many can't be read."""
 
 
+def open_duckdb(spill: Path) -> duckdb.DuckDBPyConnection:
+    """Open a small database in memory, which goes on in a folder below `spill` when it is full."""
+    folder = spill / uuid4().hex
+    return duckdb.connect(config={"memory_limit": _MEMORY, "threads": 1, "temp_directory": str(folder)})
+
+
 class _Store:
     """A DuckDB in memory; one thread at a time."""
 
     def __init__(self, spill: Path, key: Iterable[str], columns: Iterable[str]) -> None:
-        self.connection = duckdb.connect(
-            config={"memory_limit": _MEMORY, "threads": 1, "temp_directory": str(spill)}
-        )
+        self.connection = open_duckdb(spill)
         names = tuple(key)
         self.expressions = {
             "key": _hash(names),
@@ -80,7 +85,7 @@ class Versions:
 
     def load(self, rows: Iterable[pa.RecordBatch]) -> None:
         """Learn what the table holds."""
-        for some in _pieces(rows):
+        for some in pieces(rows):
             self._store.run("remember_versions", some)
 
     def take(self, rows: pa.Table) -> Novel:
@@ -103,7 +108,7 @@ class Latest:
 
     def load(self, rows: Iterable[pa.RecordBatch]) -> None:
         """Learn what the table holds: the columns and `meta` of all its rows, in any order."""
-        for some in _pieces(rows):
+        for some in pieces(rows):
             self._store.run("remember_history", some, source=self._source)
         self._store.run("settle_history")
         self.before = self._store.count("count_latest")
@@ -126,11 +131,11 @@ class Latest:
     def gone(self, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         """Yield the keys that were not met, out of the table's key columns and `meta`."""
         self._store.run("collect_gone")
-        for some in _pieces(rows):
+        for some in pieces(rows):
             yield self._store.table("keys_gone", some, source=self._source)
 
 
-def _pieces(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+def pieces(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """Join small batches: each statement has a price of its own."""
     return in_pieces((pa.Table.from_batches([batch]) for batch in rows), _ROWS_AT_ONCE)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ingest.extract.api.children import placeholders
 from ingest.extract.landing import Origin
 from ingest.extract.source import Resource, Source, load_sources
 from lake.contracts import Contract, Mode, StreamKind, load_contracts
@@ -19,6 +20,7 @@ class Extract:
     source: Source
     resource: Resource
     contract: Contract
+    parent: Contract | None = None  # of the resource whose records this one's are asked for with
 
     @property
     def name(self) -> str:
@@ -37,11 +39,7 @@ def plan_extracts(project: Project, names: Sequence[str] = ()) -> tuple[Extract,
     Raises BadInputError for an unknown name, ConfigurationError when source and contract disagree.
     """
     contracts = {contract.stream: contract for contract in load_contracts(project.contracts)}
-    every = [
-        Extract(source=source, resource=resource, contract=_contract(source, resource, contracts))
-        for source in load_sources(project.sources)
-        for resource in source.resources
-    ]
+    every = [extract for source in load_sources(project.sources) for extract in _extracts(source, contracts)]
     known = {extract.name for extract in every} | {extract.source.source for extract in every}
     if unknown := [name for name in names if name not in known]:
         raise BadInputError(
@@ -51,6 +49,20 @@ def plan_extracts(project: Project, names: Sequence[str] = ()) -> tuple[Extract,
     if not wanted:
         return tuple(extract for extract in every if not extract.source.manual)
     return tuple(extract for extract in every if {extract.name, extract.source.source} & wanted)
+
+
+def _extracts(source: Source, contracts: Mapping[str, Contract]) -> Iterator[Extract]:
+    own: dict[str, Contract] = {}
+    for resource in source.resources:
+        own[resource.name] = _contract(source, resource, contracts)
+        parent = own[resource.parent.resource] if resource.parent is not None else None
+        if parent is not None and (unknown := placeholders(resource) - set(parent.columns)):
+            raise ConfigurationError(
+                f"{source.source}/{resource.name} names {', '.join(sorted(unknown))}, which the contract of"
+                f" its parent {parent.stream} does not have",
+                hint=f"mend ingest/sources/{source.source}.yaml",
+            )
+        yield Extract(source=source, resource=resource, contract=own[resource.name], parent=parent)
 
 
 def _contract(source: Source, resource: Resource, contracts: Mapping[str, Contract]) -> Contract:

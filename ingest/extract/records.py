@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, TypeVar
 
 import pyarrow as pa
@@ -61,6 +61,9 @@ def gather(blocks: Iterable[Block], rows: int) -> Iterator[Block]:
     waiting: list[Block] = []
     count = 0
     for block in blocks:
+        if waiting and not len(block.records):
+            waiting[-1] = replace(waiting[-1], place=block.place)
+            continue
         waiting.append(block)
         count += len(block.records)
         if count >= rows:

@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from threading import Event
 from typing import Any, Protocol
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -199,7 +198,7 @@ class ResourceRun:
     @cached_property
     def _known(self) -> Versions | Latest:
         """What of the table can come again: all keys, or all rows from the asked instant on."""
-        spill, columns = self._around.spill / uuid4().hex, self._keys.columns
+        spill, columns = self._around.spill, self._keys.columns
         if self._keys.instant is None:
             primary = [field.name for field in self._keys.primary]
             latest = Latest(spill, primary, columns, source=self._keys.resource)

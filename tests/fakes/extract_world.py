@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Protocol
 
+import httpx
 from pydantic import SecretStr
 
+from ingest.extract.api.children import ChildFeed, Parent, newest_parents, placeholders
 from ingest.extract.api.client import ApiClient
 from ingest.extract.api.definition import ApiSource
 from ingest.extract.api.feed import ApiFeed
 from ingest.extract.cursor import instant_text
+from ingest.extract.feed import Feed
 from ingest.extract.plan import Extract
 from ingest.extract.walk import ExtractReport, ResourceRun, Surroundings
 from lake.clock import SystemClock
@@ -38,6 +43,12 @@ OAUTH2 = {
     "client_secret": "${secret}",
 }
 RETRY = {"total_seconds": 60, "wait_initial_seconds": 0.0001, "wait_max_seconds": 0.0002}
+
+
+class Api(Protocol):
+    """What a run talks to."""
+
+    def transport(self) -> httpx.BaseTransport: ...
 
 
 def extract_of(api: FaultyApi, **given: Any) -> Extract:
@@ -64,13 +75,19 @@ def extract_of(api: FaultyApi, **given: Any) -> Extract:
     return Extract(source=source, resource=source.resources[0], contract=contract)
 
 
-def run(extract: Extract, api: FaultyApi, tables: MemoryTables) -> ExtractReport:
-    """Run once, as `lake extract run` would."""
+def run(
+    extract: Extract, api: Api, tables: MemoryTables, parents: MemoryTables | None = None
+) -> ExtractReport:
+    """Run once, as `lake extract run` would; `parents` are the tables of the parent resource."""
     stop, clock = Event(), SystemClock()
     client = ApiClient(extract.source, SETTINGS, clock, transport=api.transport(), stop=stop)
 
-    def open_feed(extract: Extract, cursor: Any, since: str | None) -> ApiFeed:
-        return ApiFeed(extract.resource, client, since=since, place=cursor.place, stop=stop)
+    def open_feed(extract: Extract, cursor: Any, since: str | None) -> Feed:
+        if parents is None:
+            return ApiFeed(extract.resource, client, since=since, place=cursor.place, stop=stop)
+        columns = sorted(placeholders(extract.resource))
+        due = partial(_due, parents, columns)
+        return ChildFeed(extract.resource, client, due, place=cursor.place, stop=stop)
 
     around = Surroundings(
         open_feed=open_feed, spill=SPILL, clock=clock, on_progress=lambda _name, _records: None, stop=stop
@@ -79,6 +96,11 @@ def run(extract: Extract, api: FaultyApi, tables: MemoryTables) -> ExtractReport
         return ResourceRun(extract, tables, around).run()
     finally:
         client.close()
+
+
+def _due(parents: MemoryTables, columns: list[str], after: int) -> Iterator[Parent]:
+    rows = parents.rows(list(dict.fromkeys([*columns, "id"])))
+    return newest_parents(rows, source="shop.things", key=("id",), columns=columns, spill=SPILL, after=after)
 
 
 @dataclass

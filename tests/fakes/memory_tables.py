@@ -12,11 +12,6 @@ import pyarrow.compute as pc
 from ingest.extract.cursor import Cursor
 from ingest.extract.quarantined import Quarantined
 from ingest.quarantine import BadRecord
-from lake.catalog import arrow_schema
-from lake.contracts import parse_contract
-from tests.fakes.paged_api import CONTRACT
-
-SCHEMA = arrow_schema(parse_contract(CONTRACT).fields)
 
 
 class KilledError(BaseException):
@@ -50,7 +45,7 @@ class MemoryTables:
             found = table
             for name in columns:
                 if name not in table.column_names:  # of a deletion
-                    found = found.append_column(name, pa.nulls(table.num_rows, SCHEMA.field(name).type))
+                    found = found.append_column(name, pa.nulls(table.num_rows, self._type(name)))
             for name, value in (at_least or {}).items():
                 bound = pa.scalar(value).cast(table.schema.field(name).type)
                 found = found.filter(pc.greater_equal(found.column(name), bound))
@@ -77,6 +72,9 @@ class MemoryTables:
     def coordinates(self) -> list[int]:
         good = [row["meta"]["offset"] for row in self.content()]
         return [*good, *(record.offset for record in self.bad)]
+
+    def _type(self, column: str) -> pa.DataType:
+        return next(t.schema.field(column).type for t in self.landed if column in t.column_names)
 
     def _step(self) -> None:
         if self.steps == self.kill_at:

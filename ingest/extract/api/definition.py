@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ingest.extract.api.selection import SelectionError, compile_path
-from ingest.extract.definition import Incremental, ResourceHead, Secret, Section, SourceHead, refuse_twins
+from ingest.extract.definition import (
+    Incremental,
+    Name,
+    ResourceHead,
+    Secret,
+    Section,
+    SourceHead,
+    refuse_twins,
+)
 
 
 class NoAuth(Section):
@@ -145,10 +153,24 @@ class ApiIncremental(Incremental):
     order: Literal["any", "ascending"] = "any"
 
 
+class ParentResource(Section):
+    """Ask once for each record of another resource; `{column}` in path and parameters is its value.
+
+    Asked again when the parent record changed, or in every run.
+    """
+
+    resource: Name
+    every: Literal["change", "run"] = "change"
+    include: dict[str, str] = Field(
+        default_factory=dict, description="member that the child gets: column of the parent"
+    )
+
+
 class ApiResource(ResourceHead):
     """One collection of the API."""
 
     path: str = Field(pattern=r"^/")
+    parent: ParentResource | None = None
     records: str = "data"  # path of the list in the answer; empty when the answer is the list
     parameters: dict[str, str] = Field(default_factory=dict)
     pagination: Pagination = SinglePage()
@@ -163,6 +185,16 @@ class ApiResource(ResourceHead):
             getattr(self.pagination, "total", ""),
         ):
             _check_path(path)
+        return self
+
+    @model_validator(mode="after")
+    def _children_are_refreshed(self) -> ApiResource:
+        if self.parent is None:
+            return self
+        if self.refresh is None:
+            raise ValueError("a resource with a parent needs refresh: {}: there is no time to ask from")
+        if self.parent.every == "change" and self.refresh.deletes:
+            raise ValueError("deletes need parent.every: run, or say refresh: {deletes: false}")
         return self
 
 
@@ -181,4 +213,13 @@ class ApiSource(SourceHead):
     @model_validator(mode="after")
     def _no_twins(self) -> ApiSource:
         refuse_twins(self.resources)
+        return self
+
+    @model_validator(mode="after")
+    def _parents_come_first(self) -> ApiSource:
+        known: set[str] = set()
+        for resource in self.resources:
+            if resource.parent is not None and resource.parent.resource not in known:
+                raise ValueError(f"the parent of {resource.name} must stand before it")
+            known.add(resource.name)
         return self
