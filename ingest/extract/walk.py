@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from threading import Event
 from typing import Any, Protocol
@@ -41,6 +40,8 @@ OpenFeed = Callable[[Extract, Cursor, str | None], Feed]
 
 class Tables(Protocol):
     """Where rows and cursor land, and what has landed."""
+
+    def begin(self) -> None: ...
 
     @property
     def stored(self) -> Cursor: ...
@@ -103,8 +104,7 @@ class ResourceRun:
         self._keys = keys_of(contract, str(extract.origin), incremental.cursor if incremental else None)
         self._lookback = incremental.lookback if incremental else 0.0
         self._judge = Judge(contract, instant=self._keys.instant, clock=around.clock)
-        self._quarantined = self._tables.quarantined()
-        self._widened = self._keys.instant is None
+        self._begun, self._widened = False, self._keys.instant is None
         self._next = self._tables.next_number
         self._fetched = self._landed = self._deleted = self._bad = 0
 
@@ -138,6 +138,7 @@ class ResourceRun:
         start, ordered = cursor.since, self._feed.ascending
         reached: Any = None
         for block in gather(self._feed.blocks(), self._extract.source.commit_rows):
+            self._begin()
             self._fetched += len(block.records)
             self._around.on_progress(self._extract.name, self._fetched)
             fresh, newest = self._sift(block.records)
@@ -195,19 +196,24 @@ class ResourceRun:
     def _ask_from(self, cursor: Cursor) -> str | None:
         return look_back(cursor.since, self._lookback, self._keys.instant_type)
 
-    @cached_property
-    def _known(self) -> Versions | Latest:
-        """What of the table can come again: all keys, or all rows from the asked instant on."""
+    def _begin(self) -> None:
+        """Prepare for the first records: what is known of the table, what is final in quarantine."""
+        if self._begun:
+            return
+        self._begun = True
+        self._tables.begin()
+        self._quarantined = self._tables.quarantined()
         spill, columns = self._around.spill, self._keys.columns
         if self._keys.instant is None:
             primary = [field.name for field in self._keys.primary]
             latest = Latest(spill, primary, columns, source=self._keys.resource)
             latest.load(self._tables.rows(columns))
-            return latest
+            self._known: Versions | Latest = latest
+            return
         versions = Versions(spill, columns)
         since = {} if self._since is None else {self._keys.instant: self._bound(self._since)}
         versions.load(self._tables.rows(columns, at_least=since))
-        return versions
+        self._known = versions
 
     def _widen(self, oldest: Instant | None) -> None:
         """Learn the whole table once a record is older than what was asked for."""
@@ -228,6 +234,7 @@ class ResourceRun:
         refresh = self._extract.resource.refresh
         if refresh is None or not refresh.deletes or not self._feed.complete:
             return
+        self._begin()
         known = self._known
         assert isinstance(known, Latest)
         if known.doubts:

@@ -30,6 +30,9 @@ class MemoryTables:
     kill_at: int | None = None
     steps: int = 0
 
+    def begin(self) -> None:
+        """No breaker here."""
+
     @property
     def stored(self) -> Cursor:
         return Cursor.from_json(self.cursor, table="memory")
