@@ -38,4 +38,6 @@ def _open(contract: Contract, contracts: Sequence[Contract]) -> Stream:
         headers.append((VERSION_HEADER, contract.version.encode()))
         if contract.route is not None:
             headers.append((contract.route.header, contract.route.value.encode()))
-    return Stream(contract=contract, check=ContractCheck(contract), frame=frame, headers=tuple(headers))
+    check = ContractCheck(contract)
+    check.split([b"{}"])  # loads what the first record would wait for
+    return Stream(contract=contract, check=check, frame=frame, headers=tuple(headers))

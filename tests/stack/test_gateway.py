@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 
 import pytest
 import zstandard
 
+from ingest.gateway import watch
 from ingest.gateway.service import end_key, new_key, read_keys
+from ingest.landing import run_streams
 from lake.postgres import connect
 from tests.fakes.gateway_world import NDJSON, PATH, basket_line, running_gateway
 from tests.fakes.topic_world import STREAM, transactions
@@ -217,3 +220,25 @@ def test_pages_for_people_and_programs(gateway):
     assert gateway.client.get("/health/ready").json() == {"ready": True, "broker": True, "postgres": True}
     assert 'lakemesh_gateway_records_total{fate="accepted",stream="transactions"} 2.0' in metrics
     assert 'lakemesh_gateway_requests_total{status="202",stream="transactions"} 1.0' in metrics
+
+
+def test_a_stream_takes_no_more_while_landing_is_too_far_behind(lake_settings, monkeypatch):
+    """503 with a longer wait once more records than the limit have not landed; 202 again after landing."""
+    monkeypatch.setattr(watch, "_LAG_SECONDS", 0.5)
+    with running_gateway(with_limits(lake_settings, lag_records=5)) as gateway:
+        assert gateway.post([basket_line(n) for n in range(6)]).status_code == 202
+
+        behind = until(lambda: gateway.post(basket_line(7)), status=503)
+        assert int(behind.headers["retry-after"]) == 30
+        assert "behind" in behind.json()["detail"]
+
+        run_streams(lake_settings, [transactions()])
+        until(lambda: gateway.post(basket_line(8)), status=202)
+
+
+def until(ask, *, status):
+    """Ask until the answer has this status; what decides it is looked at now and then."""
+    deadline = time.monotonic() + 90
+    while (answer := ask()).status_code != status:
+        assert time.monotonic() < deadline, answer.text
+    return answer

@@ -14,7 +14,7 @@ from tests.fakes.topic_world import transactions
 pytestmark = pytest.mark.stack
 
 SEED = 20_261_125
-EXAMPLES = 20
+EXAMPLES = 10
 
 # Few enough rules that what fits the schema is taken: basket lines hardly ever are.
 CLICKS = """
