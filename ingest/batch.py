@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from ingest.check import ContractCheck
-from ingest.codec import Failure, Schemas, choose_codec
+from ingest.changelog import ChangelogCheck, envelope_fields
+from ingest.check import ContractCheck, Split
+from ingest.codec import Failure, Schemas, choose_codec, choose_key_codec
 from ingest.quarantine import BadRecord
 from lake.broker import IDEMPOTENCY_HEADER, Chunk, header
-from lake.contracts import Contract
+from lake.contracts import Contract, Mode
 from lake.types import Offset, Partition
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -57,19 +58,29 @@ class RecordCheck:
     """Decode and check records against one contract; thread-safe, no I/O."""
 
     def __init__(self, contract: Contract, schemas: Schemas) -> None:
-        self._codec = choose_codec(contract, schemas)
-        self._check = ContractCheck(contract, self._codec)
+        self._split: Callable[[Sequence[bytes | None], Sequence[bytes | None]], Split]
+        fields = envelope_fields(contract) if contract.mode is Mode.CDC else None
+        self._codec = choose_codec(contract, schemas, fields)
+        self._keys = choose_key_codec(contract, schemas) if contract.is_changelog else None
+        if contract.is_changelog:
+            self._split = ChangelogCheck(contract, self._codec, self._keys).split
+        else:
+            plain = ContractCheck(contract, self._codec)
+            self._split = lambda values, _keys: plain.split(values)
 
     def needs(self, chunk: Chunk) -> set[int]:
         """Return the schema ids that have to be looked up before a chunk can be checked."""
-        return self._codec.needs(chunk.values)
+        own = self._codec.needs(chunk.values)
+        return own | self._keys.needs(chunk.keys) if self._keys is not None else own
 
     def check(self, chunk: Chunk, final: frozenset[Offset] = frozenset()) -> Checked:
         """Split a chunk into good rows and bad records; offsets in `final` are in quarantine already."""
-        split = self._check.split(chunk.values)
+        split = self._split(chunk.values, chunk.keys)
         rows, coordinates = split.rows, _coordinates(chunk)
         if split.places is not None:
             coordinates = coordinates.take(split.places)
+        if split.ops is not None:
+            coordinates = coordinates.append_column("op", split.ops)
         if final:
             new = pa.array([n not in final for n in coordinates.column("offset").to_pylist()], pa.bool_())
             rows, coordinates = rows.filter(new), coordinates.filter(new)

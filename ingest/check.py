@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.codec import BadRow, Codec, Failure, JsonCodec
+from ingest.codec import BadRow, Codec, Decoded, Failure, JsonCodec
 from lake.contracts import Contract
 from lake.contracts.checks import bad_rows, explain, find_violations
 from lake.contracts.values import broken_rules, member, message
@@ -25,6 +25,7 @@ class Split:
     rows: pa.Table
     places: pa.Int64Array | None
     failures: Mapping[int, tuple[Failure, ...]]
+    ops: pa.StringArray | None = None  # of the good ones in a changelog
 
 
 class ContractCheck:
@@ -37,11 +38,14 @@ class ContractCheck:
 
     def split(self, records: Sequence[bytes | None]) -> Split:
         """Decode all records, check those that can be read, and the readable members of the others."""
-        decoded = self._codec.decode(records)
+        return self.judge(self._codec.decode(records), len(records))
+
+    def judge(self, decoded: Decoded, count: int) -> Split:
+        """Hold decoded records against the rules; `count` is how many there were."""
         rows, places = decoded.rows, decoded.indexes
         failures = {row.index: (*row.failures, *self._further(row)) for row in decoded.bad}
         if violations := find_violations(rows, self._rules):
-            places = pa.array(range(len(records)), pa.int64()) if places is None else places
+            places = pa.array(range(count), pa.int64()) if places is None else places
             for breach in explain(rows, violations):
                 found = Failure(rule=breach.rule, path=breach.path, message=breach.message)
                 place = places[breach.row].as_py()

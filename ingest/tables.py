@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ingest.changelog.view import put_latest_view
 from ingest.quarantine import RESERVED, quarantine_spec, refresh_view
 from lake.catalog import (
     LakeCatalog,
@@ -64,8 +65,11 @@ def find_routing(
 def open_raw(
     catalog: LakeCatalog, settings: LandingSettings, contract: Contract, routing: Routing | None = None
 ) -> TableState:
-    """Return the stream's table, created when it is missing."""
-    return ensure_table(catalog, raw_spec(settings, contract, routing))
+    """Return the stream's table, created when it is missing; a changelog's with its view of latest rows."""
+    state = ensure_table(catalog, raw_spec(settings, contract, routing))
+    if contract.is_changelog:
+        put_latest_view(catalog, state.name, contract)
+    return state
 
 
 def open_quarantine(

@@ -30,25 +30,32 @@ class _InvalidError(ValueError):
 
 def decode_row(payload: bytes | None, fields: tuple[Field, ...]) -> Row:
     """Read one record; never raises."""
-    if payload is None or not payload.strip():
-        return _refused(EMPTY, "the record has no value")
-    try:
-        document = _parse(payload)
-    except UnicodeDecodeError as error:
-        return _refused(JSON, f"no UTF-8 at byte {error.start}")
-    except json.JSONDecodeError as error:
-        return _refused(JSON, f"{error.msg} at character {error.pos}")
-    except _InvalidError as error:
-        return _refused(JSON, str(error))
-    except RecursionError:
-        return _refused(JSON, "nested too deeply")
-    if not isinstance(document, JsonObject):
-        return _refused(JSON, "the record is no object")
+    document = read_object(payload)
+    if isinstance(document, Row):
+        return document
     failures: list[Failure] = []
     return Row(values=convert_members(document, fields, "", failures), failures=tuple(failures))
 
 
-def _refused(rule: str, message: str) -> Row:
+def read_object(payload: bytes | None) -> JsonObject | Row:
+    """Return the object that a record is, or the row that says why it is none; never raises."""
+    if payload is None or not payload.strip():
+        return refused(EMPTY, "the record has no value")
+    try:
+        document = _parse(payload)
+    except UnicodeDecodeError as error:
+        return refused(JSON, f"no UTF-8 at byte {error.start}")
+    except json.JSONDecodeError as error:
+        return refused(JSON, f"{error.msg} at character {error.pos}")
+    except _InvalidError as error:
+        return refused(JSON, str(error))
+    except RecursionError:
+        return refused(JSON, "nested too deeply")
+    return document if isinstance(document, JsonObject) else refused(JSON, "the record is no object")
+
+
+def refused(rule: str, message: str) -> Row:
+    """Return the row of a record that can't be read."""
     return Row(values={}, failures=(Failure(rule=rule, path="", message=message),))
 
 
