@@ -101,6 +101,8 @@ def status(*, as_json: JsonFlag = False) -> None:
         print_json(found)
     else:
         _print_statuses(found)
+    if not as_json and any(s.service == "postgres" and s.state is ServiceState.READY for s in found):
+        _print_pending()
     if any(s.state is not ServiceState.READY for s in found):
         if not as_json:
             say("next: lake up" if any(s.log for s in found) else "next: lake doctor")
@@ -113,6 +115,20 @@ def status(*, as_json: JsonFlag = False) -> None:
         say('next: lake quarantine list; then lake ingest resume STREAM --reason "…"')
     if alarms:
         raise typer.Exit(5)
+
+
+def _print_pending() -> None:
+    """Show restatements that failed: `sqlmesh run` doesn't repeat them."""
+    from lake.control import pending_restatements
+    from lake.errors import LakeError
+
+    try:
+        pending = pending_restatements(load_settings().postgres)
+    except LakeError as error:
+        say(f"restatements are not known: {error.message}")
+        return
+    for one in pending:
+        say(f"restatement pending ({one.result.value}): {', '.join(one.models)}\n  next: {one.command}")
 
 
 def logs(

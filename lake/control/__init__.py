@@ -13,10 +13,12 @@ from lake.control.api_keys import (
 from lake.control.attempts import (
     Attempt,
     AttemptState,
+    mark_recorded,
     open_attempt,
     read_attempts,
     settle_attempt,
     settle_older,
+    unrecorded_attempts,
 )
 from lake.control.audit_log import Act, ActResult, read_acts, recorded
 from lake.control.history import (
@@ -42,6 +44,7 @@ from lake.control.history import (
 )
 from lake.control.idempotency import Claim, claim_keys, forget_expired, release_keys, settle_keys
 from lake.control.migrate import migrate
+from lake.control.pending import PendingRestatement, find_pending, pending_restatements
 
 __all__ = [
     "ALL_STREAMS",
@@ -56,6 +59,7 @@ __all__ = [
     "Claim",
     "Evaluation",
     "Evidence",
+    "PendingRestatement",
     "PlanRecord",
     "PromotionRecord",
     "Record",
@@ -65,10 +69,13 @@ __all__ = [
     "active_keys",
     "claim_keys",
     "create_key",
+    "find_pending",
     "forget_expired",
     "list_keys",
+    "mark_recorded",
     "migrate",
     "open_attempt",
+    "pending_restatements",
     "read_acts",
     "read_attempts",
     "read_audit_results",
@@ -84,5 +91,6 @@ __all__ = [
     "settle_attempt",
     "settle_keys",
     "settle_older",
+    "unrecorded_attempts",
     "write_history",
 ]

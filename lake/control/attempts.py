@@ -26,7 +26,10 @@ class AttemptState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try to publish the half-open interval [start, end) of one physical table."""
+    """One try to publish the half-open interval [start, end) of one physical table.
+
+    `recorded` is false until SQLMesh has the interval, for models that must not be evaluated twice.
+    """
 
     attempt_id: UUID
     table_name: str
@@ -40,6 +43,7 @@ class Attempt:
     settled_at: datetime | None = None
     snapshot_id: int | None = None
     reason: str = ""
+    recorded: bool = True
 
 
 def open_attempt(settings: PostgresSettings, attempt: Attempt) -> tuple[Attempt, ...]:
@@ -59,6 +63,7 @@ def open_attempt(settings: PostgresSettings, attempt: Attempt) -> tuple[Attempt,
                 "interval_start": attempt.interval_start,
                 "interval_end": attempt.interval_end,
                 "run_id": attempt.run_id,
+                "recorded": attempt.recorded,
             },
         )
     return tuple(_attempt(row) for row in older)
@@ -87,6 +92,21 @@ def settle_older(settings: PostgresSettings, outcomes: dict[UUID, AttemptState])
     with connect(settings) as connection:
         for attempt_id, state in outcomes.items():
             connection.execute(_sections()["settle_older"], {"attempt_id": attempt_id, "state": state.value})
+
+
+def unrecorded_attempts(settings: PostgresSettings, table_name: str, fingerprint: str) -> tuple[Attempt, ...]:
+    """Return attempts that landed, or may have, and whose interval SQLMesh doesn't have; oldest first."""
+    with connect(settings) as connection:
+        rows = connection.execute(
+            _sections()["unrecorded"], {"table_name": table_name, "fingerprint": fingerprint}
+        ).fetchall()
+    return tuple(_attempt(row) for row in rows)
+
+
+def mark_recorded(settings: PostgresSettings, attempt_id: UUID) -> None:
+    """Write down that SQLMesh has the attempt's interval."""
+    with connect(settings) as connection:
+        connection.execute(_sections()["mark_recorded"], {"attempt_id": attempt_id})
 
 
 def read_attempts(settings: PostgresSettings, table_name: str, *, limit: int = 100) -> tuple[Attempt, ...]:

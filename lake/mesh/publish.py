@@ -35,6 +35,7 @@ from lake.clock import Clock, Deadline, SystemClock
 from lake.control import (
     Attempt,
     AttemptState,
+    mark_recorded,
     open_attempt,
     settle_attempt,
     settle_older,
@@ -64,7 +65,10 @@ class PublishConflictError(StockError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What is published: the half-open interval of one version of one model."""
+    """What is published: the half-open interval of one version of one model.
+
+    `once`: evaluating the interval a second time would double rows (`lake.mesh.once`).
+    """
 
     model: str
     fingerprint: str
@@ -72,6 +76,7 @@ class Work:
     interval_end: datetime
     evaluation_id: UUID
     run_id: UUID | None = None
+    once: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,7 +110,7 @@ class Publication:
         # 0 An attempt that can't be written is not begun.
         try:
             older = open_attempt(self.runtime.control, self._attempt(table))
-            _settle_older(self.runtime, table, older)
+            settle_by_stamp(self.runtime, table, older)
         except LakeError as error:
             self._release()
             raise as_stock(error) from error
@@ -179,6 +184,7 @@ class Publication:
             interval_start=work.interval_start,
             interval_end=work.interval_end,
             run_id=work.run_id,
+            recorded=not work.once,
         )
 
     def _stamp(self) -> None:
@@ -267,6 +273,8 @@ def publish(
             raised = error
             raise
         else:
+            if work.once and publication.state is AttemptState.LANDED:
+                mark_recorded(runtime.control, publication.attempt_id)
             publication.tidy()
             return result
         finally:
@@ -281,10 +289,10 @@ def read_stamps(value: str | None) -> tuple[str, ...]:
     return tuple(json.loads(value)) if value else ()
 
 
-def _settle_older(runtime: Runtime, table: TableName, older: Sequence[Attempt]) -> None:
+def settle_by_stamp(runtime: Runtime, table: TableName, older: Sequence[Attempt]) -> dict[UUID, AttemptState]:
     """Find out what became of attempts whose process said nothing (step 0)."""
     if not older:
-        return
+        return {}
     state = load_table(runtime.catalog, table)
     landed = read_stamps(state.properties.get(STAMP) if state else None)
     outcomes = {
@@ -294,6 +302,7 @@ def _settle_older(runtime: Runtime, table: TableName, older: Sequence[Attempt]) 
     for attempt_id, outcome in outcomes.items():
         log.info("attempt.settled", table=str(table), attempt=str(attempt_id), state=outcome.value)
     settle_older(runtime.control, outcomes)
+    return outcomes
 
 
 def _read_back(runtime: Runtime, table: TableName, deadline: Deadline) -> TableState | None:

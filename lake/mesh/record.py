@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -32,6 +32,7 @@ from lake.mesh.adapter import LakeEngineAdapter
 from lake.mesh.errors import StockError
 from lake.mesh.evidence import as_rows, personal_columns
 from lake.mesh.names import plain_name
+from lake.mesh.once import doubles
 from lake.mesh.publish import Publication, Work
 from lake.mesh.runtime import Runtime
 
@@ -62,6 +63,7 @@ def work_of(runtime: Runtime, snapshot: Snapshot, arguments: Mapping[str, Any]) 
         interval_end=to_datetime(arguments["end"]),
         evaluation_id=uuid4(),
         run_id=runtime.run_id,
+        once=doubles(snapshot),
     )
 
 
@@ -197,7 +199,7 @@ def plan_recorded(runtime: Runtime, plan: Any) -> Iterator[None]:
         actor=getpass.getuser(),
         started_at=datetime.now(UTC),
         result=Result.RUNNING,
-        changes=_changes(plan),
+        changes=_changes(plan, runtime.services.asked.pop(plan.plan_id, frozenset())),
     )
     runtime.history.put(record)
     result, reason = Result.INTERRUPTED, ""
@@ -212,7 +214,7 @@ def plan_recorded(runtime: Runtime, plan: Any) -> Iterator[None]:
         runtime.history.flush()
 
 
-def _changes(plan: Any) -> dict[str, Any]:
+def _changes(plan: Any, asked: frozenset[str]) -> dict[str, Any]:
     indirect = {i.name for ids in plan.indirectly_modified_snapshots.values() for i in ids}
     direct = {s.name for s in plan.directly_modified_snapshots}
     new = {s.name for s in plan.new_snapshots}
@@ -227,7 +229,18 @@ def _changes(plan: Any) -> dict[str, Any]:
             for s in sorted(plan.new_snapshots, key=lambda s: s.name)
             if s.change_category is not None
         },
+        "restated_by_name": sorted(map(plain_name, asked)),
+        "restated_days": _days(part for name, part in plan.restatements.items() if name in asked),
     }
+
+
+def _days(intervals: Iterable[tuple[int, int]]) -> list[str]:
+    """Return the first and the last day of half-open intervals in milliseconds."""
+    parts = list(intervals)
+    if not parts:
+        return []
+    first, end = min(p[0] for p in parts), max(p[1] for p in parts)
+    return [to_datetime(first).date().isoformat(), to_datetime(end - 1).date().isoformat()]
 
 
 def _status(found: AuditResult) -> AuditStatus:

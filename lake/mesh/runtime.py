@@ -7,6 +7,7 @@ run has its own ids and its own open publishes, so that two of them may go on in
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
 _PLANS_KEPT = 16
 
 
+def _remember(store: dict[str, Any], plan_id: str, value: Any) -> None:
+    """Keep a value for a plan; of those that are never applied, the oldest go."""
+    store[plan_id] = value
+    while len(store) > _PLANS_KEPT:
+        del store[next(iter(store))]
+
+
 class Services:
     """The lake of one Context, opened when first needed: loading a project touches no service."""
 
@@ -35,6 +43,7 @@ class Services:
         self.project = project
         self._opening = threading.Lock()
         self._locks: dict[TableName, threading.RLock] = {}
+        self.asked: dict[str, frozenset[str]] = {}
         self.promises: dict[str, tuple[MartContract, ...]] = {}  # of contracts, by the plan that was built
 
     @cached_property
@@ -64,10 +73,12 @@ class Services:
             raise as_stock(error) from error
 
     def promise(self, plan_id: str, promises: tuple[MartContract, ...]) -> None:
-        """Remember what a plan promises until it is applied; of those that never are, the oldest go."""
-        self.promises[plan_id] = promises
-        while len(self.promises) > _PLANS_KEPT:
-            del self.promises[next(iter(self.promises))]
+        """Remember what a plan promises until it is applied."""
+        _remember(self.promises, plan_id, promises)
+
+    def ask(self, plan_id: str, models: Iterable[str]) -> None:
+        """Remember which models a plan restates by name, not as what hangs on them."""
+        _remember(self.asked, plan_id, frozenset(models))
 
     def table_lock(self, table: TableName) -> threading.RLock:
         """Return the lock under which this process publishes a table."""
@@ -89,6 +100,7 @@ class Runtime:
         self.services = services
         self.plan_id = plan_id  # of the plan that is applied
         self.run_id: UUID | None = None  # of the pass over an environment that is going on
+        self.restating = False  # whether that pass evaluates what was asked for again
         self.with_hidden: set[TableName] = set()  # tables seen with columns to drop
         self._local = threading.local()
 

@@ -33,6 +33,7 @@ from lake.log import configure_unless_done, get_logger
 from lake.mesh.adapter import LakeEngineAdapter
 from lake.mesh.differ import iceberg_differ
 from lake.mesh.hidden import drop_hidden
+from lake.mesh.once import doubles, evaluate_rest
 from lake.mesh.promotions import promotions
 from lake.mesh.publish import publish
 from lake.mesh.record import (
@@ -94,14 +95,21 @@ def _evaluate(
     adapter = _lake(scheduler.snapshot_evaluator, snapshot)
     if adapter is None:
         return stock(scheduler, snapshot, *args, **kwargs)
-    work = work_of(adapter.runtime, snapshot, kwargs)
-    with record_evaluation(adapter.runtime, snapshot, work, kwargs) as note:
+    runtime = adapter.runtime
 
-        def whole(publication: Any) -> Any:
-            note.publication = publication
-            return stock(scheduler, snapshot, *args, **kwargs)
+    def evaluate(arguments: dict[str, Any]) -> Any:
+        work = work_of(runtime, snapshot, arguments)
+        with record_evaluation(runtime, snapshot, work, arguments) as note:
 
-        return publish(adapter.runtime, work, whole)
+            def whole(publication: Any) -> Any:
+                note.publication = publication
+                return stock(scheduler, snapshot, *args, **arguments)
+
+            return publish(runtime, work, whole)
+
+    if doubles(snapshot):
+        return evaluate_rest(runtime, scheduler, snapshot, kwargs, evaluate)
+    return evaluate(kwargs)
 
 
 def _audit(
@@ -130,6 +138,7 @@ def _run(stock: Callable[..., Any], scheduler: Scheduler, *args: Any, **kwargs: 
     if runtime is None:
         return stock(scheduler, *args, **kwargs)
     kind = RunKind.AUDIT if kwargs.get("audit_only") else RunKind.PLAN if runtime.plan_id else RunKind.RUN
+    runtime.restating = bool(kwargs.get("is_restatement"))
     with run_recorded(runtime, kind, kwargs["environment_naming_info"].name) as end:
         errors, skipped = stock(scheduler, *args, **kwargs)
         end(errors)
@@ -180,6 +189,7 @@ def _build(stock: Callable[..., Any], context: Any, *args: Any, **kwargs: Any) -
         changed = built._context_diff.new_snapshots.values()  # noqa: SLF001  building it here would fix its dates
         check_supported(changed, context.snapshot_evaluator.get_adapter)
         runtime = context.engine_adapter.runtime
+        runtime.services.ask(built._plan_id, built._restate_models or ())  # noqa: SLF001  see above
         promises = check_readers(context, built._context_diff, runtime)  # noqa: SLF001  see above
         runtime.services.promise(built._plan_id, promises)  # noqa: SLF001  the evaluator knows the plan by it
     return built

@@ -86,7 +86,9 @@ def test_a_plan_is_built_where_its_new_versions_can_be_looked_at() -> None:
     from sqlmesh.core.plan.builder import PlanBuilder
 
     assert "self.plan_builder(" in inspect.getsource(inspect.unwrap(GenericContext.plan))
-    assert "self._context_diff = context_diff" in inspect.getsource(PlanBuilder.__init__)
+    built = inspect.getsource(PlanBuilder.__init__)
+    for field in ("self._context_diff = context_diff", "self._restate_models =", "self._plan_id: str ="):
+        assert field in built
     assert "new_snapshots" in ContextDiff.model_fields
 
 

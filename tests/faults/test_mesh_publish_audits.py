@@ -14,6 +14,7 @@ from lake.control import (
     AttemptState,
     AuditStatus,
     Result,
+    pending_restatements,
     read_attempts,
     read_audit_results,
     read_evaluations,
@@ -122,8 +123,14 @@ def test_a_failing_blocking_audit_leaves_the_table_as_it_was_and_the_same_comman
     assert (
         read_evaluations(project.settings.postgres, model=f"{project.name}.daily")[0].result is Result.REFUSED
     )
+    [pending] = pending_restatements(project.settings.postgres)
+    assert (
+        pending.command
+        == f"sqlmesh plan --restate-model {project.name}.daily --start 2026-01-01 --end 2026-01-10"
+    )
     project.sql("UPDATE {raw}.s SET v = 7 WHERE day = DATE '2026-01-04'")
     restate(project, context)
+    assert pending_restatements(project.settings.postgres) == ()
     assert project.sql(f"SELECT v FROM lake.{table} WHERE day = DATE '2026-01-04'") == [(700,)]
 
 
@@ -175,8 +182,11 @@ def test_a_foreign_commit_during_a_publish_is_survived_by_doing_the_whole_again(
     project.sql(f"DELETE FROM lake.{table} WHERE email = 'foreign'")
 
 
+@pytest.mark.parametrize(
+    "publishes", [20, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
+)
 def test_readers_see_the_old_or_the_new_interval_and_nothing_between(
-    project: MeshProject, context: Any, stack: Settings
+    project: MeshProject, context: Any, stack: Settings, publishes: int
 ) -> None:
     """A reader in a loop during publishes, failures among them, sees only sums of audited states."""
     from sqlmesh.utils.errors import PlanError
@@ -192,7 +202,7 @@ def test_readers_see_the_old_or_the_new_interval_and_nothing_between(
     reader.start()
     allowed = {(DAYS, *project.sql(f"SELECT MIN(v), MAX(v) FROM lake.{table}")[0])}
     try:
-        for round_ in range(8):
+        for round_ in range(publishes):
             bad = round_ % 4 == 3
             project.sql(f"UPDATE {{raw}}.s SET v = {-1 if bad else 1000 + round_}")
             if bad:
