@@ -85,7 +85,7 @@ class _Gateway:
     """What the addresses share."""
 
     def __init__(self, settings: Settings, contracts: Sequence[Contract], clock: Clock) -> None:
-        streams = open_streams(contracts)
+        streams = open_streams(contracts, own_ids=not settings.registry.url)
         limits = settings.gateway
         self._settings = settings
         self._contracts = tuple(stream.contract for stream in streams.values())

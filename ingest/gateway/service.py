@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ingest.gateway.keyring import NewKey, make_key
-from lake.contracts import Contract, Format, Mode, Status, StreamKind
+from lake.contracts import Contract, Format, Framing, Mode, Status, StreamKind
 from lake.control import ALL_STREAMS, ApiKey, create_key, list_keys, revoke_key
 from lake.errors import BadInputError
 from lake.postgres import connect
 from lake.settings import Settings
 
 
-def gateway_streams(contracts: Sequence[Contract]) -> dict[str, Contract]:
+def gateway_streams(contracts: Sequence[Contract], *, own_ids: bool = True) -> dict[str, Contract]:
     """Return the streams that can be sent to: topics whose records are rows in JSON.
 
-    Changes (Debezium's envelopes) come from a database's log, not over HTTP.
+    Changes (Debezium's envelopes) come from a database's log, not over HTTP. Framed records carry the id
+    that the contract gives, so without `own_ids` (another registry gives them) their streams are left out.
     """
     return {
         c.stream: c
@@ -26,6 +27,7 @@ def gateway_streams(contracts: Sequence[Contract]) -> dict[str, Contract]:
         and c.format is Format.JSON
         and c.mode is not Mode.CDC
         and c.status is not Status.RETIRED
+        and (own_ids or c.framing is Framing.PLAIN)
     }
 
 
@@ -42,7 +44,7 @@ def new_key(
 
     Raises BadInputError for a stream that no contract of a topic describes.
     """
-    known = gateway_streams(contracts)
+    known = gateway_streams(contracts, own_ids=not settings.registry.url)
     if unknown := [stream for stream in streams if stream != ALL_STREAMS and stream not in known]:
         raise BadInputError(
             f"the gateway takes nothing for {', '.join(unknown)}; it takes {', '.join(known) or 'nothing'}",

@@ -24,9 +24,10 @@ class Stream:
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-def open_streams(contracts: Sequence[Contract]) -> Mapping[str, Stream]:
-    """Prepare every stream that can be sent to."""
-    return {name: _open(contract, contracts) for name, contract in gateway_streams(contracts).items()}
+def open_streams(contracts: Sequence[Contract], *, own_ids: bool = True) -> Mapping[str, Stream]:
+    """Prepare every stream that can be sent to; `own_ids`: schema ids are those of the contracts."""
+    found = gateway_streams(contracts, own_ids=own_ids)
+    return {name: _open(contract, contracts) for name, contract in found.items()}
 
 
 def _open(contract: Contract, contracts: Sequence[Contract]) -> Stream:

@@ -132,6 +132,12 @@ def test_confluents_json_deserialiser_works_unchanged(client):
     assert read(frame + b'{"id":8}', value_of("json")) == {"id": 8}
 
 
+def test_framed_streams_are_left_out_where_another_registry_gives_the_ids():
+    """A frame with our id would name another schema there."""
+    assert list(open_streams([contract("json")])) == ["json_orders"]
+    assert list(open_streams([contract("json")], own_ids=False)) == []
+
+
 def test_confluents_protobuf_deserialiser_works_unchanged(client):
     """The compiled schema is served to the client that asks for it."""
     file = protobuf_descriptor(contract("protobuf"))
