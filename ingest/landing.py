@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
+from ingest.care import TableCare
 from ingest.feed import Feed
 from ingest.intake import DecodePool
 from ingest.opening import Opening
@@ -65,6 +66,7 @@ def run_streams(
         group=f"lakemesh.{settings.landing.raw_schema}",
         max_poll_seconds=2 * settings.landing.deadline_seconds + 60,
     )
+    care = TableCare(shared, time)
     opening = Opening(
         settings=settings,
         catalog=shared,
@@ -73,6 +75,7 @@ def run_streams(
         schemas=schemas,
         clock=time,
         observer=observer,
+        care=care,
     )
     ended = stop or Event()
     try:
@@ -83,6 +86,7 @@ def run_streams(
             Feed(reader, lanes, settings=settings.landing, clock=time, stop=ended).run(follow=follow)
     finally:
         committers.shutdown(wait=True)
+        care.close()
         decoders.close()
         schemas.close()
         reader.close()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from ingest.batch import RecordCheck
+from ingest.care import TableCare
 from ingest.flow import Load
 from ingest.intake import DecodePool, Intake
 from ingest.positions import Position, check_history, check_log
@@ -44,7 +45,9 @@ class Lane:
         settings: LandingSettings,
         clock: Clock,
         observer: Observer,
+        care: TableCare,
     ) -> None:
+        self._care = care
         self.contract = contract
         self.topic = topic
         self.failure: Exception | None = None
@@ -220,6 +223,8 @@ class Lane:
         self._landed |= written.positions
         self.must_restart = self.must_restart or bool(written.moved)
         if written.commits:
+            self._care.after_commit(self._writer.raw)
+            self._care.after_commit(self._writer.quarantine)
             self._observer(
                 Progress(stream=self.stream, landed=self._done.landed, quarantined=self._done.quarantined)
             )

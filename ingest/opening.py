@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from ingest.care import TableCare
 from ingest.intake import DecodePool
 from ingest.lane import Lane
 from ingest.quarantine.breaker import StreamBreaker
@@ -35,6 +36,7 @@ class Opening:
     schemas: SchemaDesk
     clock: Clock
     observer: Observer
+    care: TableCare
 
     def open(self, contracts: Sequence[Contract]) -> tuple[list[Lane], list[Exception]]:
         """Return a lane for each stream that can land, and the errors of those that can't.
@@ -89,4 +91,5 @@ class Opening:
             settings=landing,
             clock=self.clock,
             observer=self.observer,
+            care=self.care,
         )

@@ -16,6 +16,7 @@ from ingest.quarantine import BadRecord, to_rows
 from ingest.quarantine.breaker import Judged, StreamBreaker
 from lake.broker import Topic
 from lake.catalog import LakeCatalog, Landed, TableState, WrittenFile, commit, write_files
+from lake.catalog.retention import landing_retention
 from lake.clock import Clock, Deadline
 from lake.contracts import Contract
 from lake.errors import UnavailableError
@@ -206,7 +207,7 @@ class Writer:
                     {p: ranges[p].next for p in plan.stage},
                 ),
                 deadline=deadline,
-                retain=self._settings.landing.retained_snapshots,
+                retain=landing_retention(self._settings.landing),
             )
             if isinstance(outcome, Landed):
                 return outcome.state, plan

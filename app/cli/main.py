@@ -17,6 +17,7 @@ from app.cli import (
     history,
     ingest,
     init,
+    maintain,
     plan,
     quarantine,
     services,
@@ -50,6 +51,7 @@ cli.add_typer(sync.cli, name="sync")
 cli.add_typer(demo.cli, name="demo")
 sql.register(cli)
 console.register(cli)
+maintain.register(cli)
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ from ingest.quarantine.breaker import Judged, StreamBreaker
 from ingest.tables import open_quarantine, open_raw
 from lake.catalog import LakeCatalog, NewSnapshot, TableState, WrittenFile, commit, write_files
 from lake.catalog.commits import Conflict
+from lake.catalog.retention import landing_retention
 from lake.catalog.scan import read_batches
 from lake.clock import Clock, Deadline
 from lake.contracts import META, Contract, Fence, Routing, check_fence, fence_properties
@@ -144,7 +145,7 @@ class ResourceTables:
                 files=files,
                 properties=properties,
                 deadline=deadline,
-                retain=self._landing.retained_snapshots,
+                retain=landing_retention(self._landing),
             )
             if not isinstance(outcome, Conflict):
                 return self._position(outcome.state)

@@ -35,6 +35,7 @@ from ingest.quarantine.pending import (
 from ingest.quarantine.resolutions import KEYS, Action, Resolution, is_resolved, read_resolved, resolve
 from ingest.replay.judge import Verdict
 from lake.catalog import Conflict, LakeCatalog, TableState, WrittenFile, commit, load_table, write_files
+from lake.catalog.retention import landing_retention
 from lake.catalog.scan import read_rows
 from lake.clock import Clock, Deadline
 from lake.errors import HistoryError, UnavailableError
@@ -115,7 +116,7 @@ class ReplayTables:
                 properties=partial(to_properties, replay, pending, read_replays(self._raw)),
                 remove=[f"{PREFIX}{name}" for name in settled],
                 deadline=deadline,
-                retain=self._landing.retained_snapshots,
+                retain=landing_retention(self._landing),
             )
             self._raw = outcome.state
             if not isinstance(outcome, Conflict):
@@ -136,7 +137,7 @@ class ReplayTables:
                 properties={},
                 remove=[f"{PREFIX}{name}" for name in settled],
                 deadline=deadline,
-                retain=self._landing.retained_snapshots,
+                retain=landing_retention(self._landing),
             )
             self._raw = outcome.state
             if isinstance(outcome, Conflict):

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import Enum
 from uuid import uuid4
 
@@ -32,6 +33,7 @@ from pyiceberg.exceptions import (
     TooManyRequestsError,
 )
 from pyiceberg.table import Table, Transaction
+from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update import (
     AssertTableUUID,
     RemoveSnapshotsUpdate,
@@ -42,6 +44,7 @@ from pyiceberg.table.update import (
 from lake.catalog.errors import first_line, mapped
 from lake.catalog.files import WrittenFile
 from lake.catalog.open import LakeCatalog, within
+from lake.catalog.retention import Kept, Retention, plan_expiry
 from lake.catalog.tables import TableState, load_table, state_of
 from lake.clock import Deadline
 from lake.errors import HistoryError, OutcomeUnknownError, UnavailableError
@@ -119,18 +122,19 @@ def commit(
     properties: Properties,
     deadline: Deadline,
     stamp: str | None = None,
-    retain: int | None = None,
+    retain: Retention | int | None = None,
     remove: Sequence[str] = (),
 ) -> Landed | Conflict:
     """Add `files` and set `properties` in one commit on top of exactly the main that `state` shows.
 
-    `properties` may be a function of the new snapshot; those in `remove` are taken away. `retain` keeps
-    that many snapshots and drops older ones from the metadata (files stay). The same files may be
-    committed again after a Conflict.
+    `properties` may be a function of the new snapshot; those in `remove` are taken away. `retain` says
+    which snapshots stay; older ones leave the metadata (files stay). The same files may be committed
+    again after a Conflict.
     Raises UnavailableError (nothing was sent), HistoryError (the table is another one by now) or
     OutcomeUnknownError (the deadline ended first: the next run reads the table, which knows).
     """
-    staged = _stage(state, files, properties, stamp or str(uuid4()), retain, remove)  # 1
+    old = expirable(state, retain, deadline.clock.now())
+    staged = _stage(state, files, properties, stamp or str(uuid4()), old, remove)  # 1
     return settle(catalog, state, staged, deadline)
 
 
@@ -159,7 +163,7 @@ def _stage(  # noqa: PLR0917  one step of `commit`, its arguments are its local 
     files: Sequence[WrittenFile],
     properties: Properties,
     stamp: str,
-    retain: int | None,
+    old: Sequence[int],
     remove: Sequence[str],
 ) -> Staged:
     """Write the manifests of the append and collect its updates; the catalog hears nothing yet."""
@@ -178,7 +182,7 @@ def _stage(  # noqa: PLR0917  one step of `commit`, its arguments are its local 
     if gone := sorted(set(remove) & state.properties.keys()):
         transaction.remove_properties(*gone)
     updates = transaction._updates  # noqa: SLF001  see the module's docstring
-    if old := expirable(state, retain):
+    if old:
         updates = (*updates, RemoveSnapshotsUpdate.model_validate({"snapshot-ids": old}))
     return Staged(
         snapshot=snapshot,
@@ -255,10 +259,31 @@ def _open_outcome(state: TableState, reason: str) -> OutcomeUnknownError:
     )
 
 
-def expirable(state: TableState, retain: int | None) -> list[int]:
-    """Return the oldest ancestors beyond `retain` that no branch or tag names."""
-    if retain is None or len(state.ancestry) < retain:
+def expirable(
+    state: TableState, retain: Retention | int | None, now: datetime, *, coming: int = 1
+) -> list[int]:
+    """Return the oldest snapshots beyond `retain` that no branch or tag names, a bounded number of them.
+
+    `coming` snapshots are about to be added and need room. A number counts ancestors of main. By a
+    Retention the newest snapshot of landing stays too: positions are checked against it.
+    """
+    if retain is None:
         return []
-    named = {ref.snapshot_id for ref in state.handle.metadata.refs.values()}
-    old = [a.id for a in reversed(state.ancestry[retain - 1 :]) if a.id not in named]
-    return [int(number) for number in old[:_EXPIRE_AT_ONCE]]
+    metadata = state.handle.metadata
+    named = {SnapshotId(ref.snapshot_id) for ref in metadata.refs.values()}
+    if isinstance(retain, Retention):
+        landed = [s for s in metadata.snapshots if s.summary is not None and STAMP in s.summary]
+        named |= {SnapshotId(s.snapshot_id) for s in landed[-1:]}
+        room = replace(retain, newest=retain.newest - coming)
+        old = plan_expiry(map(_kept, metadata.snapshots), room, named=frozenset(named), now=now)
+        return [int(number) for number in old[:_EXPIRE_AT_ONCE]]
+    beyond = [a.id for a in reversed(state.ancestry[retain - coming :]) if a.id not in named]
+    return [int(number) for number in beyond[:_EXPIRE_AT_ONCE]]
+
+
+def _kept(snapshot: Snapshot) -> Kept:
+    return Kept(
+        id=SnapshotId(snapshot.snapshot_id),
+        sequence=snapshot.sequence_number or 0,
+        committed_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC),
+    )

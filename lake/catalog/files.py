@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -47,7 +48,7 @@ def write_files(state: TableState, rows: pa.Table) -> tuple[WrittenFile, ...]:
         return ()
     parts = list(split_by_partition(state, fit_to_table(state, rows)))
     with ThreadPoolExecutor(_PARALLEL_FILES, "parquet") as pool:
-        return tuple(pool.map(lambda part: _write(state, *part), parts))
+        return tuple(pool.map(lambda part: write_file(state, part[0], [part[1]]), parts))
 
 
 def fit_to_table(state: TableState, rows: pa.Table) -> pa.Table:
@@ -109,13 +110,18 @@ def _combination_codes(keys: list[pa.Array]) -> pa.Array:
     return codes
 
 
-def _write(state: TableState, record: Record, rows: pa.Table) -> WrittenFile:
-    table = state.handle
+def write_file(state: TableState, record: Record, parts: Iterable[pa.Table]) -> WrittenFile:
+    """Write parts that share a partition value as one file, one after the other; the first decides encodings.
+
+    They have the table's columns already (`fit_to_table`), and there is at least one.
+    """
+    table, remaining = state.handle, iter(parts)
+    first = next(remaining)
     name = f"{uuid4()}.parquet"
     if not table.spec().is_unpartitioned():
         name = f"{table.spec().partition_to_path(record, table.schema())}/{name}"
     path = table.location_provider().new_data_location(name)
-    encodings = choose_encodings(rows)
+    encodings, count = choose_encodings(first), 0
     # The name is new: asking first whether the file exists would cost a request per file.
     with (
         mapped(f"write a data file of {state.name}"),
@@ -123,7 +129,7 @@ def _write(state: TableState, record: Record, rows: pa.Table) -> WrittenFile:
     ):
         with pq.ParquetWriter(
             stream,
-            rows.schema,
+            first.schema,
             compression=table.properties.get("write.parquet.compression-codec", "zstd"),
             compression_level=int(table.properties.get("write.parquet.compression-level", "1")),
             store_schema=False,
@@ -131,7 +137,9 @@ def _write(state: TableState, record: Record, rows: pa.Table) -> WrittenFile:
             use_dictionary=encodings.dictionary,
             column_encoding=encodings.others or None,
         ) as writer:
-            writer.write_table(rows, row_group_size=_ROW_GROUP_ROWS)
+            for part in chain([first], remaining):
+                writer.write_table(part, row_group_size=_ROW_GROUP_ROWS)
+                count += part.num_rows
         size = stream.tell()
     handle = DataFile.from_args(
         content=DataFileContent.DATA,
@@ -145,7 +153,7 @@ def _write(state: TableState, record: Record, rows: pa.Table) -> WrittenFile:
         key_metadata=None,
         **_statistics(table, writer.writer.metadata),
     )
-    return WrittenFile(path=path, rows=rows.num_rows, bytes=size, handle=handle)
+    return WrittenFile(path=path, rows=count, bytes=size, handle=handle)
 
 
 def _statistics(table: Table, written: pq.FileMetaData) -> dict[str, Any]:

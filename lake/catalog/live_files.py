@@ -34,6 +34,7 @@ class LiveFile:
     bytes: int
     deleted: int = 0
     deletes: tuple[str, ...] = ()
+    sequence: int = 0  # of the commit that added it
 
     @property
     def dead(self) -> bool:
@@ -96,6 +97,7 @@ def _live(entry: ManifestEntry, deletes: Iterable[ManifestEntry]) -> LiveFile:
         bytes=entry.data_file.file_size_in_bytes,
         deleted=sum(delete.data_file.record_count for delete in own),
         deletes=tuple(delete.data_file.file_path for delete in own),
+        sequence=entry.sequence_number or 0,
     )
 
 

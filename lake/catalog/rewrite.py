@@ -44,6 +44,7 @@ from lake.catalog.errors import mapped
 from lake.catalog.files import WrittenFile
 from lake.catalog.live_files import LiveFiles
 from lake.catalog.open import LakeCatalog
+from lake.catalog.retention import Retention
 from lake.catalog.tables import TableState
 from lake.clock import Deadline
 from lake.errors import BadInputError
@@ -69,12 +70,12 @@ def rewrite(
     change: Rewrite,
     *,
     deadline: Deadline,
-    retain: int | None = None,
+    retain: Retention | int | None = None,
 ) -> Landed | Conflict:
     """Commit the change on top of exactly the main that `state` and `live` show.
 
-    The caller answers for the rows being the same. No file is deleted from storage. `retain` keeps that
-    many snapshots in the metadata.
+    The caller answers for the rows being the same. No file is deleted from storage. `retain` keeps these
+    snapshots in the metadata.
     Raises as `lake.catalog.commits.commit` does, BadInputError for a table of another format version.
     """
     metadata = state.handle.metadata
@@ -90,7 +91,7 @@ def rewrite(
     )
     if change.properties:
         updates += (SetPropertiesUpdate(updates=dict(change.properties)),)
-    if old := expirable(state, retain):
+    if old := expirable(state, retain, deadline.clock.now()):
         updates += (RemoveSnapshotsUpdate.model_validate({"snapshot-ids": old}),)
     staged = Staged(
         snapshot=NewSnapshot(id=SnapshotId(snapshot.snapshot_id), sequence=metadata.next_sequence_number()),

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import pyarrow as pa
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.table import FileScanTask
@@ -111,15 +112,19 @@ def _written(
     state: TableState, live: LiveFiles, groups: Iterable[tuple[LiveFile, ...]]
 ) -> tuple[WrittenFile, ...]:
     """Read each group's live rows and write them as the table would have them now."""
-    files = {e.data_file.file_path: e.data_file for _, entries in live.manifests for e in entries}
-    table = state.handle
     written: list[WrittenFile] = []
     for group in groups:
-        tasks = [
-            FileScanTask(files[file.path], delete_files={files[path] for path in file.deletes})
-            for file in group
-        ]
-        with mapped(f"read {state.name}"):
-            rows = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue()).to_table(tasks)
-        written += write_files(state, rows)
+        written += write_files(state, read_live_rows(state, live, group))
     return tuple(written)
+
+
+def read_live_rows(state: TableState, live: LiveFiles, files: Iterable[LiveFile]) -> pa.Table:
+    """Return the rows of some data files with their deletes applied."""
+    handles = {e.data_file.file_path: e.data_file for _, entries in live.manifests for e in entries}
+    tasks = [
+        FileScanTask(handles[file.path], delete_files={handles[path] for path in file.deletes})
+        for file in files
+    ]
+    table = state.handle
+    with mapped(f"read {state.name}"):
+        return ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue()).to_table(tasks)

@@ -106,7 +106,10 @@ class LandingSettings(Section):
         gt=0,
         description="read and not yet committed, over all streams of a process; beyond it reading pauses",
     )
-    retained_snapshots: int = Field(default=50, gt=0)
+    retained_snapshots: int = Field(default=20, gt=1, description="the newest of a landing table")
+    retained_hours: int = Field(
+        default=48, ge=0, description="besides the newest, one snapshot for each of the last hours"
+    )
 
 
 class GatewaySettings(Section):

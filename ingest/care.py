@@ -1,0 +1,66 @@
+"""Care for landing's tables while landing goes on: after every so many commits, in a thread beside it.
+
+It never stops or fails landing: what goes wrong is logged, counted, and tried again later.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from lake.catalog import LakeCatalog, TableState
+from lake.clock import Clock
+from lake.log import get_logger
+from lake.maintenance.care import Care, CarePolicy, care_for
+from lake.maintenance.compact import CompactPolicy
+
+log = get_logger("ingest")
+
+_COMPACT_EVERY = 100  # commits of a table
+_SWEEP_EVERY = 1_000
+_MEGABYTE = 1024 * 1024
+# Landing shares its processors with this: a little at a time.
+_POLICY = CarePolicy(seconds=60.0, compact=CompactPolicy(bytes_at_once=256 * _MEGABYTE))
+
+
+class TableCare:
+    """One for all streams of a process; `after_commit` returns at once."""
+
+    def __init__(self, catalog: LakeCatalog, clock: Clock) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(1, "care")
+        self._seen: dict[str, int] = {}
+        self._under_way: Future[Care] | None = None
+        self.failed = 0
+
+    def after_commit(self, state: TableState) -> None:
+        """Begin care for a table whose commits have gone past the next hundred; used by one thread.
+
+        While another table is cared for, this one waits for its next commit.
+        """
+        sequence = state.ancestry[0].sequence if state.ancestry else 0
+        table = str(state.name)
+        before = self._seen.setdefault(table, sequence)
+        if sequence // _COMPACT_EVERY == before // _COMPACT_EVERY or self._is_busy:
+            return
+        self._seen[table] = sequence
+        sweeps = sequence // _SWEEP_EVERY != before // _SWEEP_EVERY
+        self._under_way = self._pool.submit(
+            care_for, self._catalog, state.name, clock=self._clock, policy=_POLICY, sweeps=sweeps
+        )
+        self._under_way.add_done_callback(self._note)
+
+    def close(self) -> None:
+        """Wait for what is under way."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._under_way is not None and not self._under_way.done()
+
+    def _note(self, done: Future[Care]) -> None:
+        if done.cancelled():
+            return
+        if (error := done.exception()) is not None:
+            self.failed += 1
+            log.warning("care.failed", reason=str(error), failed=self.failed)
