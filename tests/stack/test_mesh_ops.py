@@ -207,7 +207,7 @@ def test_the_commands_print_what_the_services_found(
         return done.output
 
     assert set(json.loads(lake("history", "append", "--json"))) == set(ops_module.KINDS)
-    assert "2 added" in lake("history", "plans", "--env", "prod")
+    assert "\tprod\t" in lake("history", "plans", "--env", "prod")
     [first] = json.loads(lake("trace", f"{project.name}.seven", "--json"))
     assert str(first["snapshot"]) in lake("trace", f"{project.name}.seven@{first['snapshot']}")
     with pytest.raises(BadInputError, match="no snapshot id"):
