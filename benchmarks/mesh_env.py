@@ -1,0 +1,211 @@
+"""Environments: promoting 200 views, resolving three, and a warm Context against stock on a DuckDB file.
+
+`--models 500` measures the plan that changes nothing on a project of that size, which takes minutes to set up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sqlglot
+from pyarrow.fs import FileSelector
+from sqlmesh import Context
+from sqlmesh.core.console import NoopConsole, set_console
+from sqlmesh.core.snapshot.evaluator import SnapshotEvaluator
+
+from benchmarks.results import Figure, against_goal, write
+from lake.catalog.open import open_catalog
+from lake.catalog.storage import LakeFileIO
+from lake.control import migrate
+from lake.mesh.context import WarmContext
+from lake.mesh.lookup import resolve
+from lake.mesh.travel import DIALECT
+from lake.settings import Project, load_settings
+from lake.stack import start, stop
+
+PROMOTED = 200
+RUNS = 7
+LAKE = """\
+gateways:
+  lake:
+    connection: {type: lake}
+    state_connection: {type: lake_state}
+"""
+STOCK = """\
+gateways:
+  local:
+    connection: {type: duckdb, database: local.db}
+    state_connection: {type: duckdb, database: state.db}
+"""
+REST = """\
+model_defaults: {dialect: duckdb, start: 2026-01-01}
+disable_anonymized_analytics: true
+"""
+
+
+def main() -> None:
+    """Measure on a stack of its own."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--models", type=int, default=0)
+    models = options.parse_args().models
+    with tempfile.TemporaryDirectory(prefix="lakemesh-bench-") as folder:
+        root = Path(folder).resolve()
+        try:
+            figures = [*_warm_against_stock(root), *_promotion(root / "lake")]
+            if models:
+                figures.append(_many(root / "lake", models))
+        finally:
+            stop(Project(root=root / "lake"))
+    write("mesh_env", figures)
+
+
+def _project(root: Path, gateways: str, models: int) -> None:
+    (root / "models").mkdir(parents=True, exist_ok=True)
+    (root / "config.yaml").write_text(gateways + REST, encoding="utf-8")
+    for number in range(models):
+        _model(root, number, "v")
+
+
+def _model(root: Path, number: int, column: str) -> None:
+    source = f"bench.m{number - 1}" if number % 10 else "(SELECT 1 AS v)"
+    text = f"MODEL (name bench.m{number}, kind FULL);\nSELECT s.v::INT AS {column}"
+    text = text.replace("s.v::INT", "1::INT") + f" FROM {source} AS s\n"
+    (root / "models" / f"m{number}.sql").write_text(text, encoding="utf-8")
+
+
+def _apply(context: Any, environment: str, **options: Any) -> None:
+    context.plan(environment, auto_apply=True, no_prompts=True, skip_tests=True, **options)
+
+
+def _timed(act: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def _warm_against_stock(root: Path) -> list[Figure]:
+    """No-op run, and an edit planned into a development environment, each on a Context that is warm."""
+    set_console(NoopConsole())
+    ours, stock = root / "lake", root / "stock"
+    _project(ours, LAKE, 10)
+    _project(
+        stock, STOCK.replace(" local.db", f" {stock}/local.db").replace(" state.db", f" {stock}/state.db"), 10
+    )
+    start(Project(root=ours))
+    migrate(load_settings(project=Project(root=ours)).postgres)
+    warm, plain = WarmContext(Project(root=ours)), Context(paths=[str(stock)])
+
+    def on_lake(act: Callable[[Any], object]) -> float:
+        def whole() -> None:
+            with warm.use() as context:
+                act(context)
+
+        return _timed(whole)
+
+    on_lake(lambda context: _apply(context, "prod"))
+    _apply(plain, "prod")
+    runs = [
+        (
+            on_lake(lambda c: c.run("prod", skip_janitor=True)),
+            _timed(lambda: plain.run("prod", skip_janitor=True)),
+        )
+        for _ in range(RUNS)
+    ]
+    edits = []
+    for number in range(RUNS):
+        for folder in (ours, stock):
+            _model(folder, 9, f"v{number}")
+
+        def edited(context: Any) -> None:
+            _apply(context, "dev_bench")
+
+        def edited_stock() -> None:
+            plain.load()
+            _apply(plain, "dev_bench")
+
+        edits.append((on_lake(edited), _timed(edited_stock)))
+    warm.close()
+    plain.close()
+    noop, stock_noop = (statistics.median(times) for times in zip(*runs, strict=True))
+    edit, stock_edit = (statistics.median(times) for times in zip(*edits, strict=True))
+    return [
+        against_goal("run with nothing to do, warm (median)", noop, "s", 0.5),
+        _against("run with nothing to do, warm", noop, stock_noop),
+        _against("edit, plan and build one model in dev, warm", edit, stock_edit),
+    ]
+
+
+def _against(metric: str, value: float, stock: float) -> Figure:
+    peer = f"stock on a DuckDB file {stock:.2f} s"
+    return Figure(metric=metric, value=round(value, 3), unit="s", against=peer, ratio=round(value / stock, 2))
+
+
+def _promotion(root: Path) -> list[Figure]:
+    """An environment of 200 views, from empty tables; no object of data is added."""
+    _project(root, LAKE, PROMOTED)
+    project = Project(root=root)
+    settings = load_settings(project=project)
+    warm, taken = WarmContext(project), []
+    stock = SnapshotEvaluator.promote
+
+    def promote(self: Any, *args: Any, **kwargs: Any) -> None:
+        taken.append(_timed(lambda: stock(self, *args, **kwargs)))
+
+    with warm.use() as context:
+        _apply(context, "prod", empty_backfill=True)
+        before = _data_objects(settings)
+        SnapshotEvaluator.promote = promote  # type: ignore[method-assign]
+        try:
+            _apply(context, "dev_promoted", include_unmodified=True)
+        finally:
+            SnapshotEvaluator.promote = stock  # type: ignore[method-assign]
+    added = _data_objects(settings) - before
+    catalog = open_catalog(settings)
+    query = sqlglot.parse_one(
+        "SELECT * FROM bench.m1 AS a JOIN bench.m2 AS b USING (v) JOIN bench.m3 AS c USING (v)",
+        dialect=DIALECT,
+    )
+    resolved = [
+        _timed(lambda: resolve(query, catalog, moment_of=lambda _: None).sql(DIALECT))
+        for _ in range(RUNS * 5)  # type: ignore[arg-type,return-value]
+    ]
+    warm.close()
+    return [
+        against_goal(f"promotion of {PROMOTED} views", taken[-1], "s", 2),
+        Figure(
+            metric="data objects that a promotion adds", value=float(added), unit="files", against="goal 0"
+        ),
+        against_goal("resolving three views (median)", statistics.median(resolved) * 1000, "ms", 10),
+    ]
+
+
+def _data_objects(settings: Any) -> int:
+    catalog = open_catalog(settings)
+    files = LakeFileIO(catalog.properties)._initialize_s3_fs(None)
+    found = files.get_file_info(FileSelector(settings.catalog.warehouse, recursive=True))
+    return sum(entry.path.endswith(".parquet") for entry in found)
+
+
+def _many(root: Path, models: int) -> Figure:
+    _project(root, LAKE, models)
+    warm = WarmContext(Project(root=root))
+    with warm.use() as context:
+        _apply(context, "prod", empty_backfill=True)
+
+    def again() -> None:
+        with warm.use() as context:
+            _apply(context, "prod")
+
+    seconds = statistics.median(_timed(again) for _ in range(3))
+    warm.close()
+    return against_goal(f"plan with no change, {models} models, warm", seconds, "s", 10)
+
+
+if __name__ == "__main__":
+    main()
