@@ -7,7 +7,7 @@ A replacement is `add-schema`, `add-view-version` and `set-current-view-version 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from requests import Response
 
 from lake.catalog.errors import UNREACHABLE, first_line, mapped
 from lake.catalog.open import LakeCatalog
+from lake.catalog.tables import load_table
 from lake.errors import BadInputError, ConflictError, OutcomeUnknownError, TerminalError, TransientError
 from lake.types import TableName
 
@@ -42,11 +43,15 @@ class ViewState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewSpec:
-    """What a view should be: an Arrow column per output column, and the same query in each dialect."""
+    """What a view should be: its columns (Arrow's, or those that `columns_of` a table gave), and its query.
+
+    The query is the same in each dialect. `is_new` says that nobody saw a view of the name.
+    """
 
     name: TableName
     sql: Mapping[str, str]
-    columns: pa.Schema
+    columns: pa.Schema | Schema
+    is_new: bool = False
     description: str = ""
     column_descriptions: Mapping[str, str] = field(default_factory=dict)
 
@@ -74,6 +79,20 @@ def list_schemas(catalog: LakeCatalog) -> tuple[str, ...]:
     return tuple(sorted(identifier[0] for identifier in found))
 
 
+def columns_of(
+    catalog: LakeCatalog, name: TableName, *, hidden: Callable[[Mapping[str, str]], frozenset[str]]
+) -> Schema | None:
+    """Return the columns of a table or view without asking an engine; None when there is neither.
+
+    `hidden` names the columns that a table's properties hide.
+    """
+    if (table := load_table(catalog, name)) is not None:
+        out = hidden(table.properties)
+        return Schema(*(column for column in table.handle.schema().fields if column.name not in out))
+    view = _load(catalog, name)
+    return view.schema() if view is not None else None
+
+
 def put_view(catalog: LakeCatalog, spec: ViewSpec) -> ViewState:
     """Create the view or replace it in place; idempotent, an equal view is left alone.
 
@@ -82,8 +101,8 @@ def put_view(catalog: LakeCatalog, spec: ViewSpec) -> ViewState:
     OutcomeUnknownError when the answer was lost and the view could not be read back.
     """
     schema = _schema(catalog, spec)
-    for _ in range(_CREATE_ATTEMPTS):
-        present = _load(catalog, spec.name)
+    for attempt in range(_CREATE_ATTEMPTS):
+        present = None if spec.is_new and attempt == 0 else _load(catalog, spec.name)
         if present is not None and _matches(present, spec, schema):
             return _state(spec.name, present)
         done = _replace(catalog, spec, schema, present) if present else _create(catalog, spec, schema)
@@ -220,6 +239,17 @@ def _matches(view: View, spec: ViewSpec, schema: Schema) -> bool:
 
 
 def _schema(catalog: LakeCatalog, spec: ViewSpec) -> Schema:
+    if isinstance(spec.columns, Schema):
+        return assign_fresh_schema_ids(
+            Schema(
+                *(
+                    column.model_copy(
+                        update={"doc": spec.column_descriptions.get(column.name), "required": False}
+                    )
+                    for column in spec.columns.fields
+                )
+            )
+        )
     described = pa.schema(
         [
             column.with_metadata({"doc": doc})

@@ -4,6 +4,7 @@
     SnapshotEvaluator.audit         its audits                  -> commit or roll back, records
     Scheduler.run_merged_intervals  one pass over an environment  -> a run record
     BuiltInPlanEvaluator.evaluate   one applied plan             -> a plan record
+    SnapshotEvaluator.promote       an environment's views       -> side by side; demote too
     GenericContext.plan_builder     one plan before it is applied  -> refusals
     plan.builder.get_schema_differ  changes of a model's columns  -> Iceberg's rules for them
 
@@ -51,6 +52,7 @@ from lake.settings import log_level
 log = get_logger("mesh")
 
 _MARK = "lakemesh"
+_VIEWS_AT_ONCE = 8
 
 
 def install() -> None:
@@ -60,6 +62,8 @@ def install() -> None:
     _wrap(SnapshotEvaluator, "audit", _audit)
     _wrap(Scheduler, "run_merged_intervals", _run)
     _wrap(BuiltInPlanEvaluator, "evaluate", _plan)
+    _wrap(SnapshotEvaluator, "promote", _side_by_side)
+    _wrap(SnapshotEvaluator, "demote", _side_by_side)
     _wrap(GenericContext, "plan_builder", _build)
     _wrap(builder, "get_schema_differ", _differ)
 
@@ -158,6 +162,17 @@ def _plan(
         _record_promises(plan, runtime)
         runtime.history.put(*promotions(plan, before))
         return done
+
+
+def _side_by_side(stock: Callable[..., Any], evaluator: SnapshotEvaluator, *args: Any, **kwargs: Any) -> Any:
+    """Replace views side by side, upstream first: they wait for the catalog, not for the engine."""
+    tasks = evaluator.ddl_concurrent_tasks
+    if isinstance(evaluator.adapter, LakeEngineAdapter):
+        evaluator.ddl_concurrent_tasks = max(tasks, _VIEWS_AT_ONCE)
+    try:
+        return stock(evaluator, *args, **kwargs)
+    finally:
+        evaluator.ddl_concurrent_tasks = tasks
 
 
 def _drop_hidden(evaluator: SnapshotEvaluator) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from sqlglot import exp
 from sqlmesh.core.dialect import to_schema
 from sqlmesh.core.engine_adapter.shared import DataObject, DataObjectType
 from typing_extensions import override
 
 from lake.catalog.tables import list_tables
-from lake.catalog.views import ViewSpec, drop_view, list_views, put_view
+from lake.catalog.views import ViewSpec, columns_of, drop_view, list_views, put_view
 from lake.errors import LakeError
 from lake.mesh.adapter.columns import ColumnAdapter
 from lake.mesh.ddl import view_texts
 from lake.mesh.errors import StockError, as_stock
+from lake.mesh.hidden import HIDDEN, read_hidden
+from lake.mesh.resolve import table_name
 from lake.types import CATALOG
 
 if TYPE_CHECKING:
@@ -75,14 +76,18 @@ class ViewAdapter(ColumnAdapter):
         if present is not None and not replace and present.type.is_view:
             return
         self.drop_data_object_on_type_mismatch(present, DataObjectType.VIEW)
-        columns = self._arrow_schema(query_or_df)
         try:
+            columns = self._columns_beneath(query_or_df)
+            if columns is None:
+                columns = self._arrow_schema(query_or_df)
+            names = [column.name for column in getattr(columns, "fields", columns)]
             put_view(
                 self.runtime.catalog,
                 ViewSpec(
                     name=name,
-                    sql=view_texts(query_or_df, columns.names),
+                    sql=view_texts(query_or_df, names),
                     columns=columns,
+                    is_new=present is None,
                     description=table_description or "",
                     column_descriptions=column_descriptions or {},
                 ),
@@ -109,14 +114,19 @@ class ViewAdapter(ColumnAdapter):
         if not dropped and not ignore_if_not_exists:
             raise StockError(f"there is no view {name}")
 
-    def _arrow_schema(self, query: exp.Query) -> Any:
-        """Ask the engine for a query's columns without running it; `*` of a table leaves hidden ones out."""
-        probe = exp.select("*").from_(query.copy().subquery("q")).limit(0)
-        self.execute(probe)
-        schema = self.cursor.to_arrow_table().schema
+    def _columns_beneath(self, query: exp.Query) -> Any:
+        """Return the columns of `SELECT * FROM table` as the catalog has them; None for any other query."""
         source = query.args.get("from_")
-        if query.is_star and source is not None and isinstance(source.this, exp.Table):
-            present = self.get_data_object(source.this)
-            if present is not None and present.type.is_table and (hidden := self._hidden(source.this)):
-                return pa.schema([column for column in schema if column.name not in hidden])
-        return schema
+        alone = {key for key, value in query.args.items() if value} <= {"expressions", "from_", "kind"}
+        if not (alone and len(query.selects) == 1 and query.is_star and source is not None):
+            return None
+        if not isinstance(source.this, exp.Table) or (name := table_name(source.this)) is None:
+            return None
+        return columns_of(
+            self.runtime.catalog, name, hidden=lambda properties: read_hidden(properties.get(HIDDEN))
+        )
+
+    def _arrow_schema(self, query: exp.Query) -> Any:
+        """Ask the engine for a query's columns without running it."""
+        self.execute(exp.select("*").from_(query.copy().subquery("q")).limit(0))
+        return self.cursor.to_arrow_table().schema
