@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -73,9 +74,17 @@ class RecordCheck:
         own = self._codec.needs(chunk.values)
         return own | self._keys.needs(chunk.keys) if self._keys is not None else own
 
-    def check(self, chunk: Chunk, final: frozenset[Offset] = frozenset()) -> Checked:
-        """Split a chunk into good rows and bad records; offsets in `final` are in quarantine already."""
-        split = self._split(chunk.values, chunk.keys)
+    def check(
+        self,
+        chunk: Chunk,
+        final: frozenset[Offset] = frozenset(),
+        refused: Mapping[int, Failure] = MappingProxyType({}),
+    ) -> Checked:
+        """Split a chunk into good rows and bad records; offsets in `final` are in quarantine already.
+
+        Those in `refused` are bad for the reason there, and nobody looks at what they hold.
+        """
+        split = self._split_others(chunk, refused) if refused else self._split(chunk.values, chunk.keys)
         rows, coordinates = split.rows, _coordinates(chunk)
         if split.places is not None:
             coordinates = coordinates.take(split.places)
@@ -90,6 +99,20 @@ class RecordCheck:
             if chunk.offsets[place] not in final
         )
         return Checked(rows=rows, coordinates=coordinates, bad=bad)
+
+    def _split_others(self, chunk: Chunk, refused: Mapping[int, Failure]) -> Split:
+        """Split the records of a chunk that are not refused already, and add those."""
+        others = [n for n, offset in enumerate(chunk.offsets) if offset not in refused]
+        split = self._split([chunk.values[n] for n in others], [chunk.keys[n] for n in others])
+        kept = range(len(others)) if split.places is None else split.places.to_pylist()
+        failures = {others[n]: own for n, own in split.failures.items()}
+        failures |= {n: (refused[o],) for n, o in enumerate(chunk.offsets) if o in refused}
+        return Split(
+            rows=split.rows,
+            places=pa.array([others[n] for n in kept], pa.int64()),
+            failures=dict(sorted(failures.items())),
+            ops=split.ops,
+        )
 
 
 def join_chunks(chunks: Sequence[Chunk]) -> Chunk:

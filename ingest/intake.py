@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from ingest.batch import Batch, Checked, Range, RecordCheck, join_chunks
+from ingest.codec import Failure
+from ingest.routing import Router
 from lake.broker import Chunk
 from lake.clock import Clock
 from lake.settings import LandingSettings
@@ -16,6 +18,7 @@ from lake.types import Offset, Partition
 _BLOCK_RECORDS = 8_192  # what the fast path decodes at once; larger gains nothing, smaller costs
 _WAITING_BLOCKS = 4  # raw bytes that may wait for the pool: beyond it reading pauses
 _RECORD_OVERHEAD = 150  # bytes of a record besides its value: key, coordinates, Python objects
+_PASSING_SECONDS = 60.0  # after so long a position moves over records of other streams alone
 _DECODERS = 1  # Arrow's readers work beside the reading thread; more threads only raise the memory
 
 
@@ -44,6 +47,8 @@ class _Open:
     expected: Offset | None  # where the table stands, None: never landed
     next: Offset | None  # what is to be read next
     final: frozenset[Offset]  # quarantined beyond the table's position
+    refused: dict[int, Failure] = field(default_factory=dict)  # by offset: bad whatever they hold
+    has_passed: bool = False  # records of other streams: the position goes on over them
     waiting: list[Chunk] = field(default_factory=list)
     parts: list[Future[Checked]] = field(default_factory=list)
     records: int = 0
@@ -51,13 +56,22 @@ class _Open:
 
     def restart(self) -> None:
         self.expected, self.waiting, self.parts, self.records, self.bytes = self.next, [], [], 0, 0
+        self.refused, self.has_passed = {}, False
 
 
 class Intake:
     """The open batch of one stream; used by the reading thread."""
 
-    def __init__(self, check: RecordCheck, pool: DecodePool, settings: LandingSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        check: RecordCheck,
+        pool: DecodePool,
+        settings: LandingSettings,
+        clock: Clock,
+        router: Router | None = None,
+    ) -> None:
         self._check = check
+        self._router = router
         self._pool = pool
         self._settings = settings
         self._clock = clock
@@ -99,34 +113,45 @@ class Intake:
             chunk = chunk.pick([n for n, offset in enumerate(chunk.offsets) if offset >= own.next])
             if not chunk:
                 return
-        if not self.records:
+        if not self._is_open():
             self._opened_at = self._clock.monotonic()
+        own.next = Offset(chunk.offsets[-1] + 1)
+        if self._router is not None:
+            routed = self._router.route(chunk)
+            own.has_passed = own.has_passed or len(routed.chunk) < len(chunk)
+            own.refused |= routed.refused
+            chunk = routed.chunk
+            if not chunk:
+                return
         own.records += len(chunk)
         own.bytes += sum(map(len, filter(None, chunk.values))) + _RECORD_OVERHEAD * len(chunk)
-        own.next = Offset(chunk.offsets[-1] + 1)
         own.waiting.append(chunk)
         if sum(map(len, own.waiting)) >= _BLOCK_RECORDS:
             self._submit(own)
 
     def _submit(self, own: _Open) -> None:
         chunks, own.waiting = own.waiting, []
-        final = own.final
-        own.parts.append(self._pool.submit(lambda: self._check.check(join_chunks(chunks), final)))
+        final, refused = own.final, dict(own.refused)
+        own.parts.append(self._pool.submit(lambda: self._check.check(join_chunks(chunks), final, refused)))
+
+    def _is_open(self) -> bool:
+        return any(own.records or own.has_passed for own in self._open.values())
 
     def is_full(self) -> bool:
-        """Tell whether size, memory or age ask for a commit."""
+        """Tell whether size, memory or age ask for a commit; one that only moves positions may wait."""
         records = self.records
-        if not records:
+        if not records and not self._is_open():
             return False
+        age = self._clock.monotonic() - self._opened_at
         return (
             records >= self._settings.commit_rows
             or self.bytes >= self._settings.commit_bytes
-            or self._clock.monotonic() - self._opened_at >= self._settings.commit_seconds
+            or age >= (self._settings.commit_seconds if records else _PASSING_SECONDS)
         )
 
     def seal(self) -> Batch | None:
         """Return what was taken as a batch and begin the next one after it; None when there is nothing."""
-        taken = {p: own for p, own in self._open.items() if own.records}
+        taken = {p: own for p, own in self._open.items() if own.records or own.has_passed}
         if not taken:
             return None
         for own in taken.values():
@@ -138,7 +163,7 @@ class Intake:
                 for p, own in taken.items()
                 if own.next is not None
             },
-            parts={p: tuple(own.parts) for p, own in taken.items()},
+            parts={p: tuple(own.parts) for p, own in taken.items() if own.parts},
             records=sum(own.records for own in taken.values()),
             bytes=sum(own.bytes for own in taken.values()),
         )

@@ -44,6 +44,7 @@ def run_streams(
     settings: Settings,
     contracts: Sequence[Contract],
     *,
+    project: Sequence[Contract] = (),
     follow: bool = False,
     observer: Observer = ignore,
     stop: Event | None = None,
@@ -53,7 +54,8 @@ def run_streams(
     """Land every stream up to the end that its topic had at first; with `follow` until `stop` is set.
 
     All of them share one consumer, the threads that decode and those that commit, and one budget of
-    memory. Repeating it lands what is new and nothing twice, whatever ended the run before.
+    memory. `project` are all contracts where not all of them land here: a topic's records are told apart
+    by all of its streams. Repeating it lands what is new and nothing twice, whatever ended the run before.
     Raises the errors of lake.errors; what had landed by then stays, the next run goes on from there.
     A stream whose table, topic or contract is wrong stops alone; its error is raised when the others
     have ended.
@@ -69,6 +71,7 @@ def run_streams(
     care = TableCare(shared, time)
     opening = Opening(
         settings=settings,
+        project=project or contracts,
         catalog=shared,
         decoders=decoders,
         committers=committers,

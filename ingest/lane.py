@@ -16,12 +16,13 @@ from ingest.intake import DecodePool, Intake
 from ingest.positions import Position, check_history, check_log
 from ingest.quarantine import final_offsets
 from ingest.report import Observer, Progress, StreamReport
+from ingest.routing import Router
 from ingest.schemas import SchemaDesk
 from ingest.writer import Writer, Written
 from lake.broker import Chunk, Topic
 from lake.catalog import load_table
 from lake.clock import Clock
-from lake.contracts import Contract
+from lake.contracts import Contract, Framing, Routing
 from lake.errors import HistoryError
 from lake.log import get_logger
 from lake.settings import LandingSettings
@@ -42,6 +43,7 @@ class Lane:
         decoders: DecodePool,
         committers: ThreadPoolExecutor,
         schemas: SchemaDesk,
+        routing: Routing,
         settings: LandingSettings,
         clock: Clock,
         observer: Observer,
@@ -56,7 +58,9 @@ class Lane:
         self._clock = clock
         self._observer = observer
         self._check = RecordCheck(contract, schemas)
-        self._intake = Intake(self._check, decoders, settings, clock)
+        framed = contract.framing is Framing.REGISTRY
+        router = None if routing.is_trivial else Router(routing, contract.stream, schemas, framed=framed)
+        self._intake = Intake(self._check, decoders, settings, clock, router)
         self._schemas = schemas
         self._waiting: deque[Chunk] = deque()  # records whose schemas are being looked up, and later ones
         self._lookup: Future[None] | None = None

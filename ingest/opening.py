@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ingest.care import TableCare
 from ingest.intake import DecodePool
@@ -12,24 +13,27 @@ from ingest.lane import Lane
 from ingest.quarantine.breaker import StreamBreaker
 from ingest.report import Observer
 from ingest.schemas import SchemaDesk
-from ingest.tables import open_quarantine, open_raw
+from ingest.tables import find_routing, open_quarantine, open_raw
 from ingest.writer import Writer
 from lake.broker import Topic, describe_topics, full_name
 from lake.catalog import LakeCatalog
 from lake.clock import Clock
-from lake.contracts import Contract
+from lake.contracts import Contract, Routing
 from lake.errors import HistoryError, TerminalError
 from lake.log import get_logger
 from lake.settings import Settings
 
 log = get_logger("ingest")
 
+_T = TypeVar("_T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What all lanes of a process share."""
+    """What all lanes of a process share; `project` are all contracts, whichever of them land here."""
 
     settings: Settings
+    project: Sequence[Contract]
     catalog: LakeCatalog
     decoders: DecodePool
     committers: ThreadPoolExecutor
@@ -44,24 +48,18 @@ class Opening:
         Raises UnavailableError when broker, catalog or storage don't answer.
         """
         topics = describe_topics(self.settings.broker, {contract.topic for contract in contracts})
-        opened = [self.committers.submit(self._open, c, topics[c.topic]) for c in contracts]
-        lanes: list[Lane] = []
         failures: list[Exception] = []
-        for contract, lane in zip(contracts, opened, strict=True):
-            self._collect(contract, lane, lanes, failures)
+        # All routings first: a table that is created shows the topic's other streams as landing already.
+        asked = [(c, self.committers.submit(self._route, c)) for c in contracts]
+        routed = [(c, r) for c, future in asked if (r := _result(c, future, failures)) is not None]
+        opened = [(c, self.committers.submit(self._open, c, topics[c.topic], r)) for c, r in routed]
+        lanes = [lane for c, future in opened if (lane := _result(c, future, failures)) is not None]
         return lanes, failures
 
-    @staticmethod
-    def _collect(
-        contract: Contract, opened: Future[Lane], lanes: list[Lane], failures: list[Exception]
-    ) -> None:
-        try:
-            lanes.append(opened.result())
-        except TerminalError as error:
-            log.error("stream.stopped", stream=contract.stream, reason=error.message)  # noqa: TRY400  no defect of ours: no traceback
-            failures.append(error)
+    def _route(self, contract: Contract) -> Routing:
+        return find_routing(self.catalog, self.settings.landing, contract, self.project)
 
-    def _open(self, contract: Contract, topic: Topic | None) -> Lane:
+    def _open(self, contract: Contract, topic: Topic | None, routing: Routing) -> Lane:
         if topic is None:
             name = full_name(self.settings.broker, contract.topic)
             raise HistoryError(
@@ -76,8 +74,8 @@ class Opening:
             catalog=self.catalog,
             contract=contract,
             topic=topic,
-            raw=open_raw(self.catalog, landing, contract),
-            quarantine=open_quarantine(self.catalog, landing, contract),
+            raw=open_raw(self.catalog, landing, contract, routing),
+            quarantine=open_quarantine(self.catalog, landing, contract, routing),
             clock=self.clock,
             breaker=breaker,
         )
@@ -88,8 +86,19 @@ class Opening:
             decoders=self.decoders,
             committers=self.committers,
             schemas=self.schemas,
+            routing=routing,
             settings=landing,
             clock=self.clock,
             observer=self.observer,
             care=self.care,
         )
+
+
+def _result(contract: Contract, future: Future[_T], failures: list[Exception]) -> _T | None:
+    """Return what a future gives; an error that only this stream has goes to `failures`."""
+    try:
+        return future.result()
+    except TerminalError as error:
+        log.error("stream.stopped", stream=contract.stream, reason=error.message)  # noqa: TRY400  no defect of ours: no traceback
+        failures.append(error)
+        return None

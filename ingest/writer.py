@@ -129,7 +129,7 @@ class Writer:
         if plan.drop:
             log.warning("batch.moved", stream=self._contract.stream, partitions=list(plan.drop))
         return Written(
-            landed=sum(file.rows for p in plan.stage for file in files[p]),
+            landed=sum(file.rows for p in plan.stage for file in files.get(p, ())),
             quarantined=quarantined,
             commits=bool(refused.stage) + bool(plan.stage),
             positions=positions,
@@ -199,7 +199,7 @@ class Writer:
             outcome = commit(
                 self.catalog,
                 state,
-                files=[file for p in plan.stage for file in files[p]],
+                files=[file for p in plan.stage for file in files.get(p, ())],
                 properties=partial(
                     to_properties,
                     self._settings.broker.cluster,

@@ -29,10 +29,12 @@ def run(
     as_json: frame.JsonFlag = False,
 ) -> None:
     """Land what the topics hold, each record once; a second run lands nothing."""
-    from ingest.landing import run_streams
+    from ingest.landing import choose, run_streams
+    from lake.contracts import load_contracts
 
     settings = load_settings()
-    contracts = _contracts(streams)
+    project = load_contracts(find_project().contracts)
+    contracts = choose(project, streams or ())
     stop = Event()
     if follow:
         _stop_on_signals(stop)
@@ -46,7 +48,9 @@ def run(
             counts[progress.stream] = progress.landed + progress.quarantined
             show(sum(counts.values()))
 
-        reports = run_streams(settings, contracts, follow=follow, observer=on_progress, stop=stop)
+        reports = run_streams(
+            settings, contracts, project=project, follow=follow, observer=on_progress, stop=stop
+        )
         detail["landed"] = {r.stream: r.landed for r in reports}
         detail["quarantined"] = {r.stream: r.quarantined for r in reports}
     if as_json:
