@@ -42,7 +42,7 @@ class Refusal(Exception):  # noqa: N818  an answer, not a failure; never leaves 
     def response(self) -> Response:
         document = {
             "type": "about:blank",
-            "title": _TITLES[self.status],
+            "title": _TITLES.get(self.status, "Refused"),
             "status": self.status,
             "detail": self.detail,
             **self.members,

@@ -44,7 +44,7 @@ _INLINE_BYTES = 64 * 1024  # smaller bodies are judged faster than another threa
 _REPLAYED = "Idempotency-Replayed"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the query and the headers ask for beside the records."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from ingest.gateway import ledger
 from ingest.gateway.ledger import Ledger
 from ingest.gateway.service import new_key
 from lake.control import claim_keys, forget_expired
-from lake.postgres import connect
+from lake.errors import UnavailableError
+from lake.postgres import Pool, connect
 from tests.fakes.gateway_world import NDJSON, basket_line, running_gateway
 from tests.fakes.topic_world import transactions
 
@@ -182,6 +184,35 @@ def test_a_crash_between_acknowledgement_and_keeping_repeats_under_the_same_key(
             (f"{gateway.key_id}/order 4711/{n}".encode(), value)
             for n, value in enumerate(sorted({value for _, value, _ in held}))
         }
+
+
+def test_without_the_database_keys_can_not_be_claimed_and_records_still_go(gateway, monkeypatch):
+    """503 for a request with a key, for nobody could tell its repeat; one without a key needs no database."""
+    assert gateway.post(basket_line(1)).status_code == 202
+
+    def down(_pool):
+        raise UnavailableError("postgres", "down")
+
+    monkeypatch.setattr(Pool, "connection", down)
+    keyed = gateway.post(basket_line(2), headers=KEY)
+    ready = gateway.client.get("/health/ready")
+
+    assert (keyed.status_code, ready.status_code) == (503, 503)
+    assert int(keyed.headers["retry-after"]) >= 1
+    assert ready.json()["postgres"] is False
+    assert len(gateway.topic()) == 1
+
+
+def test_an_outcome_that_can_not_be_kept_takes_no_acknowledgement_back(gateway, monkeypatch):
+    """The broker has the records: 202, although the key is free again only when its lease has ended."""
+
+    def down(*_):
+        raise UnavailableError("postgres", "down")
+
+    monkeypatch.setattr(ledger, "settle_keys", down)
+
+    assert gateway.post(basket_line(1), headers=KEY).status_code == 202
+    assert gateway.post(basket_line(1), headers=KEY).status_code == 409
 
 
 def test_concurrent_claims_of_the_same_keys_have_one_winner_each(lake_settings):
