@@ -78,6 +78,7 @@ class Opening:
             quarantine=open_quarantine(self.catalog, landing, contract, routing),
             clock=self.clock,
             breaker=breaker,
+            routing=routing,
         )
         return Lane(
             contract=contract,

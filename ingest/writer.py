@@ -15,10 +15,10 @@ from ingest.positions import Position, check_history, read_positions, to_propert
 from ingest.quarantine import BadRecord, to_rows
 from ingest.quarantine.breaker import Judged, StreamBreaker
 from lake.broker import Topic
-from lake.catalog import LakeCatalog, Landed, TableState, WrittenFile, commit, write_files
+from lake.catalog import LakeCatalog, Landed, NewSnapshot, TableState, WrittenFile, commit, write_files
 from lake.catalog.retention import landing_retention
 from lake.clock import Clock, Deadline
-from lake.contracts import Contract
+from lake.contracts import Contract, Fence, Routing, check_fence, fence_properties
 from lake.errors import UnavailableError
 from lake.log import get_logger
 from lake.settings import Settings
@@ -88,8 +88,10 @@ class Writer:
         quarantine: TableState,
         clock: Clock,
         breaker: StreamBreaker | None = None,
+        routing: Routing | None = None,
     ) -> None:
         self._settings = settings
+        self._routing = routing
         self._breaker = breaker
         self.catalog = catalog
         self._contract = contract
@@ -193,6 +195,9 @@ class Writer:
             plan = plan_commit(stored, ranges)
             if not plan.stage:
                 return state, plan
+            # The contract may have been deployed anew while this batch was read (lake.contracts.fence).
+            fence = check_fence(str(state.name), state.properties, self._contract, self._routing)
+            claim = fence_properties(self._contract, self._routing) if fence is Fence.UNCLAIMED else {}
             for partition in plan.stage:
                 if partition in stored:
                     check_history(state, partition, stored[partition])
@@ -200,12 +205,7 @@ class Writer:
                 self.catalog,
                 state,
                 files=[file for p in plan.stage for file in files.get(p, ())],
-                properties=partial(
-                    to_properties,
-                    self._settings.broker.cluster,
-                    self._topic.id,
-                    {p: ranges[p].next for p in plan.stage},
-                ),
+                properties=partial(self._properties, {p: ranges[p].next for p in plan.stage}, claim),
                 deadline=deadline,
                 retain=landing_retention(self._settings.landing),
             )
@@ -220,6 +220,12 @@ class Writer:
                     "catalog", f"{state.name}: other writers kept winning; nothing of the batch landed"
                 )
             attempt += 1
+
+    def _properties(
+        self, offsets: Mapping[Partition, Offset], claim: Mapping[str, str], snapshot: NewSnapshot
+    ) -> dict[str, str]:
+        reached = to_properties(self._settings.broker.cluster, self._topic.id, offsets, snapshot)
+        return {**reached, **claim}
 
     def _write_rows(self, partition: Partition, parts: Sequence[Checked]) -> tuple[WrittenFile, ...]:
         rows = pa.concat_tables([part.rows for part in parts])

@@ -11,7 +11,7 @@ from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import SandboxedEnvironment
 
 from lake.contracts import Contract
-from lake.contracts.external import duckdb_type
+from lake.contracts.engine_types import duckdb_type
 
 
 def render(contracts: Iterable[Contract], address: str) -> str:

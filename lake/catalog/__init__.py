@@ -2,6 +2,7 @@
 
 from lake.catalog.commits import STAMP, Conflict, Landed, NewSnapshot, commit
 from lake.catalog.files import WrittenFile, write_files
+from lake.catalog.growth import Step, plan_growth
 from lake.catalog.open import LakeCatalog, open_catalog, within
 from lake.catalog.schemas import arrow_schema, arrow_type
 from lake.catalog.tables import (
@@ -24,6 +25,7 @@ __all__ = [
     "Landed",
     "NewSnapshot",
     "PartitionField",
+    "Step",
     "TableSpec",
     "TableState",
     "WrittenFile",
@@ -36,6 +38,7 @@ __all__ = [
     "list_tables",
     "load_table",
     "open_catalog",
+    "plan_growth",
     "within",
     "write_files",
 ]

@@ -43,6 +43,7 @@ from pyiceberg.table.update import (
 
 from lake.catalog.errors import first_line, mapped
 from lake.catalog.files import WrittenFile
+from lake.catalog.growth import Step, stage_growth
 from lake.catalog.open import LakeCatalog, within
 from lake.catalog.retention import Kept, Retention, plan_expiry
 from lake.catalog.tables import TableState, load_table, state_of
@@ -124,17 +125,19 @@ def commit(
     stamp: str | None = None,
     retain: Retention | int | None = None,
     remove: Sequence[str] = (),
+    growth: tuple[Step, ...] = (),
 ) -> Landed | Conflict:
     """Add `files` and set `properties` in one commit on top of exactly the main that `state` shows.
 
     `properties` may be a function of the new snapshot; those in `remove` are taken away. `retain` says
     which snapshots stay; older ones leave the metadata (files stay). The same files may be committed
-    again after a Conflict.
+    again after a Conflict. `growth` lets the columns follow a contract in the same commit (`plan_growth`
+    of the same state).
     Raises UnavailableError (nothing was sent), HistoryError (the table is another one by now) or
     OutcomeUnknownError (the deadline ended first: the next run reads the table, which knows).
     """
     old = expirable(state, retain, deadline.clock.now())
-    staged = _stage(state, files, properties, stamp or str(uuid4()), old, remove)  # 1
+    staged = _stage(state, files, properties, stamp or str(uuid4()), old, remove, growth=growth)  # 1
     return settle(catalog, state, staged, deadline)
 
 
@@ -150,7 +153,7 @@ def settle(catalog: LakeCatalog, state: TableState, staged: Staged, deadline: De
         present = _read_back(catalog, state, staged, deadline)  # 4
         if any(ancestor.id == staged.snapshot.id for ancestor in present.ancestry):
             return Landed(snapshot=staged.snapshot.id, state=present, read_back=True)
-        if present.main != state.main:
+        if present.main != state.main or _schema_id(present) != _schema_id(state):
             return Conflict(state=present)
         _pause(attempt, deadline)
         if deadline.expired():
@@ -165,11 +168,15 @@ def _stage(  # noqa: PLR0917  one step of `commit`, its arguments are its local 
     stamp: str,
     old: Sequence[int],
     remove: Sequence[str],
+    *,
+    growth: tuple[Step, ...],
 ) -> Staged:
     """Write the manifests of the append and collect its updates; the catalog hears nothing yet."""
     table = state.handle
     transaction = Transaction(table)
     with mapped(f"stage a commit of {state.name}"):
+        if growth:
+            stage_growth(transaction, growth, before=table.schema().fields[-1].name)
         append = transaction.update_snapshot(snapshot_properties={STAMP: stamp}).merge_append()
         snapshot = NewSnapshot(
             id=SnapshotId(append.snapshot_id), sequence=table.metadata.next_sequence_number()
@@ -257,6 +264,10 @@ def _open_outcome(state: TableState, reason: str) -> OutcomeUnknownError:
         f"catalog: a commit to {state.name} may or may not have landed ({reason})",
         hint="lake status; once all services answer, repeat the command: it asks the table first",
     )
+
+
+def _schema_id(state: TableState) -> int:
+    return state.handle.metadata.current_schema_id
 
 
 def expirable(

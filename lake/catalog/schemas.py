@@ -59,7 +59,7 @@ _FIELD_ID = b"PARQUET:field_id"
 def iceberg_schema(fields: Iterable[Field]) -> Schema:
     """Return the schema; ids are given in order, level by level, as the catalog would give them."""
     ids = count(1)
-    return Schema(*_iceberg_fields(fields, ids))
+    return Schema(*iceberg_fields(fields, ids))
 
 
 def arrow_type(kind: FieldType) -> pa.DataType:
@@ -93,10 +93,11 @@ def file_schema(schema: Schema) -> pa.Schema:
 
 def differences(existing: Schema, wanted: Iterable[Field]) -> Iterator[str]:
     """Yield a line per column of `wanted` that the table lacks or holds with another type."""
-    yield from _struct_differences(existing.as_struct(), StructType(*_iceberg_fields(wanted, count(1))), "")
+    yield from _struct_differences(existing.as_struct(), StructType(*iceberg_fields(wanted, count(1))), "")
 
 
-def _iceberg_fields(fields: Iterable[Field], ids: Iterator[int]) -> list[NestedField]:
+def iceberg_fields(fields: Iterable[Field], ids: Iterator[int]) -> list[NestedField]:
+    """Return the columns of a schema or struct; a table gives ids of its own when it takes them in."""
     numbered = [(next(ids), field) for field in fields]
     return [
         NestedField(
@@ -117,7 +118,7 @@ def _iceberg_type(kind: FieldType, ids: Iterator[int]) -> IcebergType:
         case Decimal():
             return DecimalType(kind.precision, kind.scale)
         case Struct():
-            return StructType(*_iceberg_fields(kind.fields, ids))
+            return StructType(*iceberg_fields(kind.fields, ids))
         case ListOf():
             number = next(ids)
             return ListType(

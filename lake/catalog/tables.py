@@ -127,7 +127,7 @@ def plan_table(existing: Schema | None, spec: TableSpec) -> TablePlan:
     if lines := list(differences(existing, spec.fields)):
         raise ConfigurationError(
             f"{spec.name} does not fit its contract: {'; '.join(lines)}",
-            hint=f"give the contract a new major version, or migrate {spec.name}",
+            hint="lake contract check; then lake contract deploy",
         )
     return TablePlan.KEEP
 

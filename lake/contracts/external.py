@@ -6,34 +6,26 @@ depends on nothing but the contracts, so `lake contract check` can compare it wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lake.contracts.contract import Contract
+from lake.contracts.engine_types import duckdb_type
 from lake.contracts.landing import latest_fields, raw_fields
-from lake.types import CATALOG, Decimal, Field, FieldType, ListOf, MapOf, Primitive, Struct, quote_identifier
+from lake.contracts.union import unite
+from lake.types import CATALOG, Field
 
 FILE = "raw.yaml"
 _HEADER = "# Generated from ingest/contracts/*.yaml by `lake contract external --write`: edit those.\n"
-_DUCKDB = {
-    Primitive.BOOLEAN: "BOOLEAN",
-    Primitive.INT: "INTEGER",
-    Primitive.LONG: "BIGINT",
-    Primitive.DOUBLE: "DOUBLE",
-    Primitive.STRING: "VARCHAR",
-    Primitive.BINARY: "BLOB",
-    Primitive.DATE: "DATE",
-    Primitive.TIMESTAMP: "TIMESTAMP",
-    Primitive.TIMESTAMPTZ: "TIMESTAMPTZ",
-}
 
 
 def external_models(contracts: Iterable[Contract], *, schema: str = "raw") -> str:
     """Return the YAML of all external models, by stream; the same contracts give the same bytes."""
-    models = [m for c in sorted(contracts, key=lambda c: c.stream) for m in _models(c, schema)]
+    ordered = sorted(contracts, key=lambda c: c.stream)
+    models = [m for c in ordered for m in _models(c, ordered, schema)]
     return _HEADER + yaml.safe_dump(models, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -53,27 +45,14 @@ def write_external_models(contracts: Iterable[Contract], folder: Path) -> bool:
     return True
 
 
-def duckdb_type(kind: FieldType) -> str:
-    """Return a neutral type as DuckDB writes it."""
-    match kind:
-        case Primitive():
-            return _DUCKDB[kind]
-        case Decimal():
-            return f"DECIMAL({kind.precision}, {kind.scale})"
-        case Struct():
-            members = (f"{quote_identifier(f.name)} {duckdb_type(f.type)}" for f in kind.fields)
-            return f"STRUCT({', '.join(members)})"
-        case ListOf():
-            return f"{duckdb_type(kind.element)}[]"
-        case MapOf():
-            return f"MAP({duckdb_type(kind.key)}, {duckdb_type(kind.value)})"
-
-
-def _models(contract: Contract, schema: str) -> Iterator[dict[str, Any]]:
+def _models(contract: Contract, contracts: Sequence[Contract], schema: str) -> Iterator[dict[str, Any]]:
     yield _model(contract, f"{schema}.{contract.stream}", contract.description, raw_fields(contract))
     if contract.is_changelog:
         about = f"The newest row of each key: {contract.description}"
         yield _model(contract, f"{schema}.{contract.stream}_latest", about, latest_fields(contract))
+    if (union := unite(contract, contracts)) is not None:
+        about = f"Rows of all versions: {contract.description}"
+        yield _model(contract, f"{schema}.{union.name}", about, union.fields)
 
 
 def _model(contract: Contract, name: str, description: str, columns: Iterable[Field]) -> dict[str, Any]:

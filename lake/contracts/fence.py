@@ -12,7 +12,7 @@ snapshot: a writer that staged before it loses its commit, looks at the properti
    `fence_properties` to the properties of that commit.
 3. ContractMovedError: nothing may be written. `error.deploying` means that a deploy is under way: look
    again after a moment. Else begin again with the contract that the table names: the one in the project
-   if its digest is that, else the deployed document (`lake.control.read_document`), else stop.
+   if its digest is that, else the deployed one (`ingest.deploy.history.find_deployed`), else stop.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -30,7 +30,7 @@ from lake.errors import ConflictError, RefusedError
 
 CONTRACT = "ingest.contract"  # "<version> <digest>"
 ROUTING = "ingest.routing"  # of topics that several streams share
-DEPLOYING = "ingest.deploying"  # "<version> <digest>" of a deploy under way
+DEPLOYING = "ingest.deploying"  # "<stream> <version> <digest>" of a stream that is joining the topic
 
 _JUDGED = (
     "stream",
@@ -53,6 +53,9 @@ _JUDGED = (
 )
 
 
+_WORDS = frozenset({"description", "masked"})
+
+
 class Fence(Enum):
     """What a table says to a writer."""
 
@@ -61,22 +64,25 @@ class Fence(Enum):
 
 
 class ContractMovedError(ConflictError):
-    """A table is held to another contract than the writer's; `deploying`: it will be in a moment."""
+    """A table is held to another contract than the writer's, `found`; `deploying`: it will be in a moment."""
 
     def __init__(self, table: str, own: str, found: str, *, deploying: bool) -> None:
-        state = f"is being deployed to {found}" if deploying else f"is held to {found}"
+        state = f"waits for the deploy of {found}" if deploying else f"is held to {found}"
         super().__init__(
             f"{table} {state}, and this process has {own}",
             hint="lake contract check; then lake contract deploy, or start landing again with that contract",
         )
+        self.found = found
         self.deploying = deploying
 
 
 def digest(contract: Contract) -> str:
-    """Return 16 hex digits over everything that decides how a record is read, judged and stored."""
-    kept = {name: value for name, value in asdict(contract).items() if name in _JUDGED}
-    text = json.dumps(_without_words(kept), sort_keys=True, default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """Return 16 hex digits over everything that decides how a record is read, judged and stored.
+
+    Defaults count for nothing, so that a property which contracts get later changes no digest.
+    """
+    kept = {name: value for name, value in _plain(contract).items() if name in _JUDGED}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def mark(contract: Contract) -> str:
@@ -106,7 +112,7 @@ def check_fence(
     if found != own:
         raise ContractMovedError(table, own, found, deploying=False)
     if properties.get(ROUTING, "") != _shared(routing):
-        raise ContractMovedError(table, own, f"{found} among other streams", deploying=False)
+        raise ContractMovedError(table, own, f"{found}, among other streams", deploying=False)
     return Fence.OWN
 
 
@@ -120,9 +126,12 @@ def table_routing(
 
     `properties` are those of its table, `siblings` those of the tables of the topic's other streams, None
     for a table that is not there; `wanted` is what the contracts ask for. Without its table and with one
-    of another stream, this one would take what is another's: RefusedError, a deploy lets it in.
+    of another stream that knows nothing of this one, it would take what is another's: RefusedError, a
+    deploy lets it in.
     """
     if properties is None:
+        if (known := routing_of(stream, siblings)) is not None:
+            return known
         if present := sorted(name for name, found in siblings.items() if found is not None):
             raise RefusedError(
                 f"{stream} shares topic {wanted.topic} with {', '.join(present)}, which land already",
@@ -134,18 +143,30 @@ def table_routing(
     return replace(wanted, header="", members=tuple(m for m in wanted.members if m.stream == stream))
 
 
+def routing_of(stream: str, siblings: Mapping[str, Mapping[str, str] | None]) -> Routing | None:
+    """Return the routing of other streams' tables that has a place for a stream already, if there is one."""
+    for name, properties in sorted(siblings.items()):
+        if properties and properties.get(ROUTING):
+            routing = from_text(properties[ROUTING], table=name)
+            if any(member.stream == stream for member in routing.members):
+                return routing
+    return None
+
+
 def _shared(routing: Routing | None) -> str:
     return "" if routing is None or routing.is_trivial else to_text(routing)
 
 
-def _without_words(value: Any) -> Any:
-    """Drop what is only for people, at any depth."""
-    if isinstance(value, dict):
-        return {k: _without_words(v) for k, v in value.items() if k not in {"description", "masked"}}
+def _plain(value: Any) -> Any:
+    """Return a value as JSON knows it, without defaults and without what is only for people."""
+    if is_dataclass(value):
+        return {
+            f.name: _plain(member)
+            for f in fields(value)
+            if f.name not in _WORDS and (member := getattr(value, f.name)) != f.default
+        } | {"": type(value).__name__}
     if isinstance(value, list | tuple):
-        return [_without_words(item) for item in value]
-    return value
-
-
-def _plain(value: object) -> str:
-    return str(value.value) if isinstance(value, Enum) else str(value)
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    return value if isinstance(value, bool | int | str | None) else str(value)

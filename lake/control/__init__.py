@@ -21,6 +21,7 @@ from lake.control.attempts import (
     unrecorded_attempts,
 )
 from lake.control.audit_log import Act, ActResult, read_acts, recorded
+from lake.control.contracts import ContractRecord, SchemaRecord, read_contracts, record_contract
 from lake.control.history import (
     EVIDENCE_ROWS,
     AuditRecord,
@@ -57,6 +58,7 @@ __all__ = [
     "AuditRecord",
     "AuditStatus",
     "Claim",
+    "ContractRecord",
     "Evaluation",
     "Evidence",
     "PendingRestatement",
@@ -66,6 +68,7 @@ __all__ = [
     "Result",
     "RunKind",
     "RunRecord",
+    "SchemaRecord",
     "active_keys",
     "claim_keys",
     "create_key",
@@ -79,12 +82,14 @@ __all__ = [
     "read_acts",
     "read_attempts",
     "read_audit_results",
+    "read_contracts",
     "read_evaluations",
     "read_evidence",
     "read_latest_audit_results",
     "read_plans",
     "read_recent_evaluations",
     "read_runs",
+    "record_contract",
     "recorded",
     "release_keys",
     "revoke_key",

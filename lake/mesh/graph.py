@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from lake.errors import ConfigurationError
+from lake.mesh.column_uses import ColumnUse
 from lake.mesh.definitions import fingerprint
 from lake.settings import Project
 
 _LOAD_SECONDS = 120
-_SHAPE = "1"  # grows when the values below change
+_SHAPE = "2"  # grows when the values below change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +61,11 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """All models by name, and the edges between them."""
+    """All models by name, the edges between them, and which columns each reads."""
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
+    uses: tuple[ColumnUse, ...] = ()
 
     def node(self, name: str) -> Node | None:
         return next((node for node in self.nodes if node.name == name), None)
@@ -142,7 +144,9 @@ def _keep(path: Path, text: str) -> None:
 
 def _graph(document: dict[str, Any]) -> Graph:
     return Graph(
-        nodes=tuple(map(_node, document["nodes"])), edges=tuple(Edge(**e) for e in document["edges"])
+        nodes=tuple(map(_node, document["nodes"])),
+        edges=tuple(Edge(**e) for e in document["edges"]),
+        uses=tuple(ColumnUse(**use) for use in document["uses"]),
     )
 
 

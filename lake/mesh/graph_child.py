@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from sqlglot import exp
@@ -12,6 +13,7 @@ from sqlmesh.core.console import NoopConsole, set_console
 from sqlmesh.core.model import Model
 from sqlmesh.utils.errors import SQLMeshError
 
+from lake.mesh.column_uses import ANY, ColumnUse, column_uses
 from lake.mesh.graph import Column, Edge, Graph, Node, to_json
 
 
@@ -27,7 +29,18 @@ def build_graph(root: Path) -> Graph:
         for parent in model.depends_on or ()
     )
     nodes = [_node(model, root) for model in models] + [_unknown(_name(parent)) for parent in loose]
-    return Graph(nodes=tuple(nodes), edges=tuple(edges))
+    uses = [use for model in models for use in _uses(model)]
+    return Graph(nodes=tuple(nodes), edges=tuple(edges), uses=tuple(uses))
+
+
+def _uses(model: Model) -> Iterator[ColumnUse]:
+    """Yield what a model reads; one that is no query may read every column of its parents."""
+    query = model.render_query() if model.is_sql else None
+    if query is not None:
+        yield from column_uses(query, _name(model.fqn))
+        return
+    for parent in sorted(model.depends_on or ()):
+        yield ColumnUse(source=_name(parent), column=ANY, reader=_name(model.fqn), output=ANY)
 
 
 def _node(model: Model, root: Path) -> Node:

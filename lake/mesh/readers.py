@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from lake.contracts import Contract, Status, StreamKind, load_contract
-from lake.contracts.external import duckdb_type
+from lake.contracts.engine_types import duckdb_type
 from lake.errors import ConfigurationError
 from lake.types import CATALOG
 

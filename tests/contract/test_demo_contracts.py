@@ -14,7 +14,7 @@ import yaml
 
 from lake.contracts import Contract, load_contracts
 from lake.contracts.checks import explain, find_violations
-from lake.contracts.external import duckdb_type
+from lake.contracts.engine_types import duckdb_type
 
 FOLDER = Path(__file__).parents[2] / "ingest" / "contracts"
 CONTRACTS = {contract.stream: contract for contract in load_contracts(FOLDER)}

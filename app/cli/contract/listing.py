@@ -1,44 +1,20 @@
-"""`lake contract`: look at the contracts and keep what is generated from them up to date."""
+"""`lake contract list`, `show` and `external`: look at the contracts, and write what SQLMesh reads."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli import frame
-from lake.errors import BadInputError, RefusedError
+from lake.errors import BadInputError
 from lake.settings import Project, find_project
 
 if TYPE_CHECKING:
     from lake.contracts import Contract
 
-cli = typer.Typer(help="Contracts of the streams.", no_args_is_help=True)
 
-
-@cli.command("check")
-def check(*, as_json: frame.JsonFlag = False) -> None:
-    """Read every contract and say whether external_models/ matches; exit code 5 when it doesn't."""
-    from lake.contracts import load_contracts
-    from lake.contracts.external import FILE, is_current
-
-    project = find_project()
-    contracts = load_contracts(project.contracts)
-    current = is_current(contracts, project.external_models)
-    if as_json:
-        frame.print_json({"contracts": [_summary(c) for c in contracts], "external_models_current": current})
-    else:
-        frame.say(f"{len(contracts)} contracts in {project.contracts} can be read")
-    if not current:
-        raise RefusedError(
-            f"{project.external_models / FILE} is not what the contracts say",
-            hint="lake contract external --write",
-        )
-    if not as_json:
-        frame.say(f"{project.external_models / FILE} matches them")
-
-
-@cli.command("external")
 def external(
     *, write: Annotated[bool, typer.Option("--write", help="Write external_models/raw.yaml.")] = False
 ) -> None:
@@ -55,31 +31,31 @@ def external(
     frame.say(f"{project.external_models / FILE} {'written' if changed else 'is up to date'}")
 
 
-@cli.command("list")
 def list_contracts(*, as_json: frame.JsonFlag = False) -> None:
     """List the streams with kind, version, owner and key."""
     from lake.contracts import load_contracts
 
-    rows = [_summary(c) for c in load_contracts(find_project().contracts)]
+    rows = [summary(c) for c in load_contracts(find_project().contracts)]
     if as_json:
         frame.print_json(rows)
         return
-    columns = ("stream", "kind", "version", "owner", "origin", "primary_key")
+    columns = ("stream", "kind", "version", "status", "owner", "origin", "primary_key")
     frame.print_table("Contracts", columns, [[row[name] for name in columns] for row in rows])
 
 
-@cli.command("show")
 def show(stream: str, *, as_json: frame.JsonFlag = False) -> None:
     """Show one contract: columns, rules and agreements."""
-    contract = _find(find_project(), stream)
+    contract = find(find_project(), stream)
     if as_json:
-        frame.print_json(contract)
+        frame.print_json(replace(contract, text=""))
         return
-    for label, value in _summary(contract).items():
+    for label, value in summary(contract).items():
         frame.say(f"{label}: {value}")
     for label, duration in (("freshness", contract.freshness), ("retention", contract.retention)):
         if duration is not None:
             frame.say(f"{label}: {duration}")
+    for label, text in _ways(contract).items():
+        frame.say(f"{label}: {text}")
     if contract.pii:
         frame.say(f"personal data: {', '.join(sorted(contract.pii))}")
     if contract.unchecked:
@@ -87,8 +63,27 @@ def show(stream: str, *, as_json: frame.JsonFlag = False) -> None:
     frame.print_table("Columns", ("column", "type", "rules", "description"), list(_columns(contract)))
 
 
+def _ways(contract: Contract) -> dict[str, str]:
+    """Return how records come and how many may be bad, as far as the contract decides it."""
+    found = {
+        "mode": contract.mode.value,
+        "compatibility": contract.compatibility.value,
+        "stops at": f"{contract.breaker.share:.0%} bad of at least {contract.breaker.records} records",
+    }
+    if contract.topic:
+        found["format"] = f"{contract.format.value}, {contract.framing.value}"
+        found["subject"] = contract.subject
+    if contract.route is not None:
+        found["route"] = f"header {contract.route.header} is {contract.route.value}"
+    if contract.partition:
+        found["partitioned by"] = ", ".join(f"{cut.column} ({cut.text})" for cut in contract.partition)
+    if contract.end_of_support is not None:
+        found["supported until"] = contract.end_of_support.isoformat()
+    return found
+
+
 def _columns(contract: Contract) -> list[tuple[str, str, str, str]]:
-    from lake.contracts.external import duckdb_type
+    from lake.contracts.engine_types import duckdb_type
 
     rules: dict[str, list[str]] = {}
     for rule in contract.rules:
@@ -102,11 +97,13 @@ def _columns(contract: Contract) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _summary(contract: Contract) -> dict[str, str]:
+def summary(contract: Contract) -> dict[str, str]:
+    """Return a contract in a line."""
     return {
         "stream": contract.stream,
         "kind": contract.kind.value,
         "version": contract.version,
+        "status": contract.status.value,
         "owner": contract.owner,
         "origin": contract.topic or f"{contract.source}/{contract.resource}",
         "primary_key": ", ".join(contract.primary_key),
@@ -115,7 +112,8 @@ def _summary(contract: Contract) -> dict[str, str]:
     }
 
 
-def _find(project: Project, stream: str) -> Contract:
+def find(project: Project, stream: str) -> Contract:
+    """Return the contract of a stream; raises BadInputError that lists the known ones."""
     from lake.contracts import load_contracts
 
     contracts = {c.stream: c for c in load_contracts(project.contracts)}
