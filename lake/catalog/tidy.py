@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 from pyiceberg.expressions import AlwaysTrue
-from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.table import FileScanTask
 
 from lake.catalog.commits import Conflict, Landed
@@ -120,6 +119,9 @@ def _written(
 
 def read_live_rows(state: TableState, live: LiveFiles, files: Iterable[LiveFile]) -> pa.Table:
     """Return the rows of some data files with their deletes applied."""
+    # It loads pandas, which every plan would wait for.
+    from pyiceberg.io.pyarrow import ArrowScan  # noqa: PLC0415
+
     handles = {e.data_file.file_path: e.data_file for _, entries in live.manifests for e in entries}
     tasks = [
         FileScanTask(handles[file.path], delete_files={handles[path] for path in file.deletes})

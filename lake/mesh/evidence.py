@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from lake.contracts import load_contracts
 from lake.control import EVIDENCE_ROWS
 from lake.errors import ConfigurationError
 from lake.log import get_logger
@@ -25,6 +24,8 @@ def personal_columns(project: Project) -> frozenset[str] | None:
     """
     if not project.contracts.is_dir():
         return frozenset()
+    from lake.contracts import load_contracts  # noqa: PLC0415  slow to load, and few audits fail
+
     try:
         contracts = load_contracts(project.contracts)
     except ConfigurationError as error:

@@ -46,7 +46,6 @@ from lake.mesh.record import (
 )
 from lake.mesh.refuse import check_supported
 from lake.mesh.runtime import Runtime
-from lake.mesh.safety import check_readers
 from lake.settings import log_level
 
 log = get_logger("mesh")
@@ -201,6 +200,9 @@ def _record_promises(plan: Any, runtime: Runtime) -> None:
 def _build(stock: Callable[..., Any], context: Any, *args: Any, **kwargs: Any) -> Any:
     built = stock(context, *args, **kwargs)
     if isinstance(context.engine_adapter, LakeEngineAdapter):
+        # Contracts are slow to load; lint, format and test do without.
+        from lake.mesh.safety import check_readers  # noqa: PLC0415
+
         changed = built._context_diff.new_snapshots.values()  # noqa: SLF001  building it here would fix its dates
         check_supported(changed, context.snapshot_evaluator.get_adapter)
         runtime = context.engine_adapter.runtime
