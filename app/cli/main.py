@@ -17,6 +17,7 @@ from app.cli import (
     history,
     ingest,
     init,
+    land,
     maintain,
     plan,
     quarantine,
@@ -49,6 +50,7 @@ plan.register(cli)
 history.register(cli)
 cli.add_typer(sync.cli, name="sync")
 cli.add_typer(demo.cli, name="demo")
+land.register(cli)
 sql.register(cli)
 console.register(cli)
 maintain.register(cli)

@@ -57,10 +57,15 @@ class Refresh(Section):
 
 
 class ResourceHead(Section):
-    """What every resource says about itself: its name, the stream that it feeds, and what is new to it."""
+    """What every resource says about itself: its name and the stream that it feeds."""
 
     name: Name
     stream: str
+
+
+class ComparedResource(ResourceHead):
+    """A resource whose records come again: it says what is new to it."""
+
     incremental: Incremental | None = None
     refresh: Refresh | None = None
 

@@ -12,9 +12,12 @@ import httpx
 
 from ingest.extract.api.children import ChildFeed, Parent, newest_parents, placeholders
 from ingest.extract.api.client import ApiClient
+from ingest.extract.api.definition import ApiResource, ApiSource
 from ingest.extract.api.feed import ApiFeed
 from ingest.extract.api.limits import HostGates
 from ingest.extract.cursor import Cursor
+from ingest.extract.database.definition import PostgresResource, PostgresSource
+from ingest.extract.database.feed import PostgresFeed
 from ingest.extract.definition import fill_in
 from ingest.extract.feed import Feed
 from ingest.extract.plan import Extract
@@ -46,7 +49,12 @@ def open_feeds(extracts: Sequence[Extract], opening: Opening) -> Iterator[OpenFe
         clients = _open_clients(extracts, opening, stack)
 
         def open_feed(extract: Extract, cursor: Cursor, since: str | None) -> Feed:
-            resource, client = extract.resource, clients[extract.source.source]
+            resource, source = extract.resource, extract.source
+            if isinstance(resource, PostgresResource):
+                assert isinstance(source, PostgresSource)
+                return PostgresFeed(source, resource, extract.contract, opening.settings, since=since)
+            assert isinstance(resource, ApiResource)
+            client = clients[source.source]
             if extract.parent is None:
                 return ApiFeed(resource, client, since=since, place=cursor.place, stop=opening.stop)
             return ChildFeed(
@@ -63,7 +71,7 @@ def open_feeds(extracts: Sequence[Extract], opening: Opening) -> Iterator[OpenFe
 def _open_clients(extracts: Sequence[Extract], opening: Opening, stack: ExitStack) -> dict[str, ApiClient]:
     """Return a client per API; those of one host share its gate."""
     variables, clock = opening.settings.variables, opening.clock
-    sources = {extract.source.source: extract.source for extract in extracts}
+    sources = {e.source.source: e.source for e in extracts if isinstance(e.source, ApiSource)}
     urls = {name: fill_in(source.base_url, variables, source=name) for name, source in sources.items()}
     gates = HostGates([(urls[name], source.rate_limit) for name, source in sources.items()], clock)
     stack.callback(gates.close)
@@ -84,6 +92,7 @@ def _open_clients(extracts: Sequence[Extract], opening: Opening, stack: ExitStac
 def _parents(child: Extract, opening: Opening, *, after: int) -> Iterator[Parent]:
     """Yield the landed parents of a resource."""
     assert child.parent is not None
+    assert isinstance(child.resource, ApiResource)
     parent, columns = child.parent, sorted(placeholders(child.resource))
     state = load_table(opening.catalog, raw_name(opening.settings.landing, parent))
     wanted = dict.fromkeys([*columns, *parent.primary_key, META.name])

@@ -22,12 +22,20 @@ from ingest.extract.quarantined import Quarantined
 from ingest.quarantine import BadRecord, to_rows
 from ingest.quarantine.breaker import Judged, StreamBreaker
 from ingest.tables import open_quarantine, open_raw
-from lake.catalog import LakeCatalog, NewSnapshot, TableState, WrittenFile, commit, write_files
+from lake.catalog import (
+    LakeCatalog,
+    NewSnapshot,
+    TableState,
+    WrittenFile,
+    arrow_schema,
+    commit,
+    write_files,
+)
 from lake.catalog.commits import Conflict
 from lake.catalog.retention import landing_retention
 from lake.catalog.scan import read_batches
 from lake.clock import Clock, Deadline
-from lake.contracts import META, Contract, Fence, Routing, check_fence, fence_properties
+from lake.contracts import META, Contract, Fence, Routing, check_fence, fence_properties, raw_fields
 from lake.errors import ConflictError, HistoryError
 from lake.log import get_logger
 from lake.settings import LandingSettings
@@ -107,23 +115,43 @@ class ResourceTables:
         )
         return Quarantined(value for batch in batches for value in batch.column("value").to_pylist())
 
+    def pending_offsets(self) -> dict[str, frozenset[int]]:
+        """Return what of each file lies in quarantine though the rows beside it never landed (2)."""
+        if self._quarantine.cursor.sequence <= self._raw.cursor.sequence:
+            return {}
+        found: dict[str, set[int]] = {}
+        for batch in read_batches(self._quarantine.state, columns=("source", "offset")):
+            for source, offset in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                found.setdefault(source, set()).add(offset)
+        return {source: frozenset(offsets) for source, offsets in found.items()}
+
+    def no_rows(self) -> pa.Table:
+        """Return the stream's table without rows."""
+        return arrow_schema(raw_fields(self._contract)).empty_table()
+
     def land(self, good: pa.Table, bad: Sequence[BadRecord], after: Cursor) -> None:
         """Commit what is new (3, 4, 5); `good` has the columns of the stream's table, `meta` too.
 
         Raises ConflictError, RefusedError when too many are bad, or what `lake.catalog.commit` raises.
         """
+        self.land_files(good, [(str(self._origin), bad)] if bad else [], after)
+
+    def land_files(
+        self, good: pa.Table, bad: Sequence[tuple[str, Sequence[BadRecord]]], after: Cursor
+    ) -> None:
+        """Do the same for bad records of several files, each with the source that its records name."""
         deadline = Deadline.after(self._landing.deadline_seconds, self._clock)
         offsets = pc.struct_field(good.column(META.name), "offset")
-        self._breaker.judge({str(self._origin): Judged(good=offsets, bad=bad)})
+        every = [record for _, records in bad for record in records]
+        self._breaker.judge({str(self._origin): Judged(good=offsets, bad=every)})
         if bad:
-            refused = to_rows(
-                bad,
-                source=str(self._origin),
-                contract_version=self._contract.version,
-                first_seen=self._clock.now(),
-            )
+            now = self._clock.now()
+            refused = [
+                to_rows(records, source=source, contract_version=self._contract.version, first_seen=now)
+                for source, records in bad
+            ]
             mark = Cursor(sequence=after.sequence, commits=self._quarantine.cursor.commits)
-            self._quarantine = self._commit(self._quarantine, refused, mark, deadline)
+            self._quarantine = self._commit(self._quarantine, pa.concat_tables(refused), mark, deadline)
         self._raw = self._commit(self._raw, good, after, deadline)
 
     def _commit(self, position: Position, rows: pa.Table, after: Cursor, deadline: Deadline) -> Position:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.extract.api.children import placeholders
+from ingest.extract.api.definition import ApiResource
 from ingest.extract.landing import Origin
 from ingest.extract.source import Resource, Source, load_sources
 from lake.contracts import Contract, Mode, StreamKind, load_contracts
@@ -55,8 +56,11 @@ def _extracts(source: Source, contracts: Mapping[str, Contract]) -> Iterator[Ext
     own: dict[str, Contract] = {}
     for resource in source.resources:
         own[resource.name] = _contract(source, resource, contracts)
-        parent = own[resource.parent.resource] if resource.parent is not None else None
-        if parent is not None and (unknown := placeholders(resource) - set(parent.columns)):
+        if not isinstance(resource, ApiResource) or resource.parent is None:
+            yield Extract(source=source, resource=resource, contract=own[resource.name])
+            continue
+        parent = own[resource.parent.resource]
+        if unknown := placeholders(resource) - set(parent.columns):
             raise ConfigurationError(
                 f"{source.source}/{resource.name} names {', '.join(sorted(unknown))}, which the contract of"
                 f" its parent {parent.stream} does not have",
@@ -81,7 +85,7 @@ def _contract(source: Source, resource: Resource, contracts: Mapping[str, Contra
             f"{contract.file} does not name {name} as the origin of {resource.stream}",
             hint="set physicalType: extract, source and resource there, then lake contract check",
         )
-    if resource.refresh is not None and contract.mode is not Mode.UPSERT:
+    if getattr(resource, "refresh", None) is not None and contract.mode is not Mode.UPSERT:
         raise ConfigurationError(
             f"extract {name} lands a changelog, and contract {contract.stream} says that rows are only added",
             hint=f"set mode: upsert in {contract.file}, or give the resource incremental: {{cursor: …}}",

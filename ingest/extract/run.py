@@ -8,15 +8,21 @@ from threading import Event
 
 import httpx
 
+from ingest.extract.api.definition import ApiResource, ApiSource
+from ingest.extract.definition import fill_in
 from ingest.extract.feeds import Opening, open_feeds
+from ingest.extract.files.definition import FilesResource
+from ingest.extract.files.listing import find_files
+from ingest.extract.files.run import FilesRun
 from ingest.extract.landing import ResourceTables
 from ingest.extract.plan import Extract, plan_extracts
+from ingest.extract.report import ExtractReport, OnProgress
 from ingest.extract.tables import create_tables
-from ingest.extract.walk import ExtractReport, OnProgress, ResourceRun, Surroundings
+from ingest.extract.walk import ResourceRun, Surroundings
 from lake.catalog import LakeCatalog, open_catalog
 from lake.clock import Clock, SystemClock
 from lake.log import get_logger
-from lake.settings import LandingSettings, Project, Settings
+from lake.settings import Project, Settings
 
 log = get_logger("extract")
 
@@ -56,7 +62,7 @@ def run_sources(
         )
         for name in dict.fromkeys(extract.source.source for extract in extracts):
             own = [extract for extract in extracts if extract.source.source == name]
-            for outcome in _run_source(own, catalog, settings.landing, around):
+            for outcome in _run_source(own, catalog, settings, around):
                 if isinstance(outcome, BaseException):
                     failures.append(outcome)
                 else:
@@ -67,15 +73,18 @@ def run_sources(
 
 
 def _run_source(
-    extracts: Sequence[Extract], catalog: LakeCatalog, landing: LandingSettings, around: Surroundings
+    extracts: Sequence[Extract], catalog: LakeCatalog, settings: Settings, around: Surroundings
 ) -> Iterator[ExtractReport | BaseException]:
     """Run the resources of one source side by side, parents before their children."""
 
     def run(extract: Extract) -> ExtractReport:
-        tables = ResourceTables(catalog, extract.contract, extract.origin, landing, around.clock)
+        tables = ResourceTables(catalog, extract.contract, extract.origin, settings.landing, around.clock)
+        if isinstance(extract.resource, FilesResource):
+            return _run_files(extract, extract.resource, tables, settings, around)
         return ResourceRun(extract, tables, around).run()
 
-    with ThreadPoolExecutor(extracts[0].source.concurrency, "extract") as pool:
+    source = extracts[0].source
+    with ThreadPoolExecutor(source.concurrency if isinstance(source, ApiSource) else 1, "extract") as pool:
         for generation in _generations(extracts):
             futures = {extract.name: pool.submit(run, extract) for extract in generation}
             try:
@@ -90,11 +99,31 @@ def _run_source(
                 yield error or future.result()
 
 
+def _run_files(
+    extract: Extract,
+    resource: FilesResource,
+    tables: ResourceTables,
+    settings: Settings,
+    around: Surroundings,
+) -> ExtractReport:
+    where = fill_in(resource.path or resource.manifest, settings.variables, source=extract.source.source)
+    run = FilesRun(
+        extract.origin,
+        resource,
+        extract.contract,
+        tables,
+        commit_rows=extract.source.commit_rows,
+        clock=around.clock,
+        on_progress=around.on_progress,
+    )
+    return run.run(find_files(resource, settings, where))
+
+
 def _generations(extracts: Sequence[Extract]) -> Iterator[list[Extract]]:
     """Yield those without a parent, then their children, then theirs."""
     depth: dict[str, int] = {}
     for extract in extracts:
-        parent = extract.resource.parent
+        parent = extract.resource.parent if isinstance(extract.resource, ApiResource) else None
         depth[extract.resource.name] = 0 if parent is None else depth.get(parent.resource, 0) + 1
     for level in sorted(set(depth.values())):
         yield [extract for extract in extracts if depth[extract.resource.name] == level]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from ingest.extract.api.definition import ApiResource, ApiSource
+from ingest.extract.database.definition import PostgresResource, PostgresSource
+from ingest.extract.files.definition import FilesResource, FilesSource
 from lake.errors import ConfigurationError
 
 _HINT = "mend the file, then lake extract status"
 
-Source = ApiSource
-Resource = ApiResource
-_ADAPTER: TypeAdapter[Source] = TypeAdapter(Source)
+Source = ApiSource | FilesSource | PostgresSource
+Resource = ApiResource | FilesResource | PostgresResource
+_ADAPTER: TypeAdapter[Source] = TypeAdapter(Annotated[Source, Field(discriminator="type")])
 
 
 def load_sources(folder: Path) -> tuple[Source, ...]:
@@ -39,7 +41,8 @@ def load_source(path: Path) -> Source:
         return _ADAPTER.validate_python(_with_type(document))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "document"
+        kind = document.get("type", "api") if isinstance(document, dict) else None
+        place = ".".join(str(part) for part in first["loc"] if part != kind) or "document"
         raise ConfigurationError(f"{path}: {place}: {first['msg']}", hint=_HINT) from error
 
 

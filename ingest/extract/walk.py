@@ -19,12 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.extract.cursor import Cursor, Instant, end_walk, look_back, parse_instant, see
+from ingest.extract.definition import ComparedResource
 from ingest.extract.feed import Feed
 from ingest.extract.judge import Judge
 from ingest.extract.known import Latest, Versions
 from ingest.extract.plan import Extract
 from ingest.extract.quarantined import Quarantined
 from ingest.extract.records import Records, gather, in_pieces, with_last
+from ingest.extract.report import ExtractReport, OnProgress
 from ingest.extract.sift import Fresh, deleted, sift
 from ingest.extract.tables import keys_of, raw_rows
 from ingest.quarantine import BadRecord
@@ -34,7 +36,6 @@ from lake.log import get_logger
 
 log = get_logger("extract")
 
-OnProgress = Callable[[str, int], None]  # source/resource, records fetched so far
 OpenFeed = Callable[[Extract, Cursor, str | None], Feed]
 
 
@@ -56,22 +57,6 @@ class Tables(Protocol):
     def quarantined(self) -> Quarantined: ...
 
     def land(self, good: pa.Table, bad: Sequence[BadRecord], after: Cursor) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtractReport:
-    """What one run did with one resource."""
-
-    source: str
-    resource: str
-    stream: str
-    fetched: int  # records that the source gave, known ones too
-    landed: int  # rows added, deletes too
-    deleted: int
-    quarantined: int
-    commits: int
-    since: str | None  # the cursor afterwards
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +85,9 @@ class ResourceRun:
         self._extract = extract
         self._tables = tables
         self._around = around
-        incremental, contract = extract.resource.incremental, extract.contract
+        assert isinstance(extract.resource, ComparedResource)
+        self._refresh, contract = extract.resource.refresh, extract.contract
+        incremental = extract.resource.incremental
         self._keys = keys_of(contract, str(extract.origin), incremental.cursor if incremental else None)
         self._lookback = incremental.lookback if incremental else 0.0
         self._judge = Judge(contract, instant=self._keys.instant, clock=around.clock)
@@ -231,7 +218,7 @@ class ResourceRun:
 
     def _gone(self) -> Iterator[pa.Table]:
         """Yield the keys that a complete walk did not meet."""
-        refresh = self._extract.resource.refresh
+        refresh = self._refresh
         if refresh is None or not refresh.deletes or not self._feed.complete:
             return
         self._begin()

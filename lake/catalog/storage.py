@@ -5,7 +5,25 @@ from __future__ import annotations
 from pyarrow.fs import AwsStandardS3RetryStrategy, FileSystem, S3FileSystem
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
+from lake.settings import Settings
+
 _ATTEMPTS = 3
+
+
+def open_storage(settings: Settings) -> FileSystem:
+    """Return the object storage of the settings, for files beside the tables; paths begin with a bucket."""
+    own = settings.storage
+    return S3FileSystem(
+        endpoint_override=own.endpoint,
+        access_key=own.access_key,
+        secret_key=own.secret_key.get_secret_value(),
+        region=own.region,
+        connect_timeout=5,
+        request_timeout=settings.catalog.timeout_seconds,
+        force_virtual_addressing=not own.path_style,
+        retry_strategy=AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
+        tls_ca_file_path=str(own.ca_file) if own.ca_file else None,
+    )
 
 
 class LakeFileIO(PyArrowFileIO):

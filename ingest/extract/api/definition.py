@@ -8,9 +8,9 @@ from pydantic import Field, model_validator
 
 from ingest.extract.api.selection import SelectionError, compile_path
 from ingest.extract.definition import (
+    ComparedResource,
     Incremental,
     Name,
-    ResourceHead,
     Secret,
     Section,
     SourceHead,
@@ -166,7 +166,7 @@ class ParentResource(Section):
     )
 
 
-class ApiResource(ResourceHead):
+class ApiResource(ComparedResource):
     """One collection of the API."""
 
     path: str = Field(pattern=r"^/")

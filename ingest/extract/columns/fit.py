@@ -39,7 +39,8 @@ def fit_column(
     of times that have none.
     """
     target = arrow_type(kind)
-    convert = _cell_converter(kind, zone) if cells else None
+    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    convert = _cell_converter(kind, zone) if cells and is_text else None
     convert = convert or _converter(column.type, kind, zone)
     if column.null_count == len(column):
         return pa.nulls(len(column), target), None
