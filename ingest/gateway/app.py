@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from ingest.deploy.history import read_history
 from ingest.gateway.answers import Refusal
 from ingest.gateway.body import Budget
 from ingest.gateway.intake import Intake
@@ -107,7 +108,9 @@ class _Gateway:
             budget=Budget(limit=limits.pending_bytes),
             behind=self._behind,
         )
-        self._registry = Registry(Catalogue(lambda: catalogue(contracts, {}), clock))
+        self._registry = Registry(
+            Catalogue(lambda: catalogue(contracts, read_history(settings.postgres)), clock)
+        )
         self._document = describe(self._contracts, _OTHER_PATHS)
 
     def app(self) -> Starlette:

@@ -9,12 +9,15 @@ import time
 import pytest
 import zstandard
 
+from ingest.deploy.history import record_deployed
 from ingest.gateway import watch
 from ingest.gateway.service import end_key, new_key, read_keys
 from ingest.landing import run_streams
+from lake.contracts import parse_contract
+from lake.contracts.derive import registered_schema
 from lake.postgres import connect
 from tests.fakes.gateway_world import NDJSON, PATH, basket_line, running_gateway
-from tests.fakes.topic_world import STREAM, transactions
+from tests.fakes.topic_world import ROOT, STREAM, transactions
 
 pytestmark = pytest.mark.stack
 
@@ -242,3 +245,26 @@ def until(ask, *, status):
     while (answer := ask()).status_code != status:
         assert time.monotonic() < deadline, answer.text
     return answer
+
+
+def test_the_registry_serves_the_versions_that_were_deployed(lake_settings):
+    """A version that the file no longer says is served; what the file says now counts once it is deployed."""
+    new = transactions()
+    text = (ROOT / "ingest" / "contracts" / "transactions.yaml").read_text(encoding="utf-8")
+    old = parse_contract(
+        text.replace("version: 1.0.0", "version: 0.9.0").replace("minimum: 1, maximum: 53", "minimum: 1")
+    )
+    versions = f"/subjects/{new.subject}/versions"
+    ids = [registered_schema(contract).id for contract in (old, new)]
+    assert ids[0] != ids[1]
+
+    record_deployed(lake_settings.postgres, old)
+    with running_gateway(lake_settings) as gateway:
+        assert gateway.client.get(f"{versions}/latest").json()["id"] == ids[0]
+        assert gateway.client.get(f"/schemas/ids/{ids[1]}").status_code == 404
+
+    record_deployed(lake_settings.postgres, new)
+    with running_gateway(lake_settings) as gateway:
+        assert gateway.client.get(versions).json() == [1, 2]
+        assert [gateway.client.get(f"{versions}/{n}").json()["id"] for n in (1, 2)] == ids
+        assert gateway.client.get(f"/schemas/ids/{ids[0]}").status_code == 200

@@ -42,12 +42,13 @@ def test_every_answer_is_one_that_the_document_promises(lake_settings, mode):
     """Status, content type, headers and shape; no 500, no way round the key, wrong methods are 405.
 
     A record that fits its schema may still break the contract (digits of a decimal, days of a month), so
-    being refused is no fault of well-formed data.
+    being refused is no fault of well-formed data; and `on_invalid=quarantine` takes what breaks its schema.
     """
     print("seed", SEED)  # noqa: T201
     with running_gateway(lake_settings, contracts=[transactions(), parse_contract(CLICKS)]) as gateway:
         schema = schemathesis.openapi.from_asgi("/openapi.json", gateway.client.app)
         schema.config.checks.positive_data_acceptance.enabled = False
+        schema.config.checks.negative_data_rejection.enabled = False
         authorization = {"Authorization": gateway.client.headers["authorization"]}
         answered: set[tuple[str, int]] = set()
         operations = [found.ok() for found in schema.get_all_operations()]
