@@ -37,9 +37,17 @@ test: $(VENV)/.installed-dev ## Run the tests (no Docker, Java or browser)
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not real" -q
 	@$(BIN)/sqlmesh test
 
+# Which of the tests of landing and mesh run once more where other servers stand behind the same settings.
+ON_MINIO := tests/stack/test_mesh_kinds.py tests/stack/test_mesh_environments.py tests/stack/test_mesh_views.py \
+	tests/faults/test_mesh_publish_audits.py tests/faults/test_catalog_creation.py \
+	tests/contract/test_pyiceberg_commits.py tests/stack/test_landing_follow.py
+ON_KAFKA := tests/stack/test_landing_follow.py tests/stack/test_landing_commands.py tests/stack/test_landing_many.py
+
 test-real: $(VENV)/.installed-dev ## Run the tests with real peers: Trino, Kafka, MinIO, a REST catalog (JDK 24, Maven, Go)
 	@$(BIN)/python deploy/install.py trino kafka rest-catalog minio
 	@$(BIN)/pytest -m real -q tests/real
+	@LAKEMESH_TEST_PEERS=minio $(BIN)/pytest -m "stack and not slow" -q $(ON_MINIO)
+	@LAKEMESH_TEST_PEERS=kafka $(BIN)/pytest -m "stack and not slow" -q $(ON_KAFKA)
 
 trino: ## Install Trino for `lake up --with trino` (JDK 24 or newer, Maven)
 	@$(PYTHON) deploy/install.py trino

@@ -32,6 +32,7 @@ DEFINITIONS = (
     "external_models",
     "deploy",
 )
+PEERS = "LAKEMESH_TEST_PEERS"
 FOLDER_PREFIX = "lakemesh-tests-"
 TEMPLATE = "lake_template"
 FOREIGN = ("LAKE_", "SQLMESH_", "AWS_")
@@ -104,11 +105,16 @@ def temporary_project() -> Iterator[Project]:
 def stack_project() -> Iterator[Project]:
     """Run a stack in a temporary project, one per test process, and end its children with the session.
 
-    Tests must leave it running; those that kill or stop services use `own_project`.
+    Tests must leave it running; those that kill or stop services use `own_project`. LAKEMESH_TEST_PEERS
+    puts real peers in the place of some of its services: `minio` (with Apache's catalog) or `kafka`.
     """
     _sweep()
     with temporary_project() as project:
         start(project)
+        if peers := os.environ.get(PEERS):
+            from tests.real.peers import use
+
+            use(project, peers)
         yield project
 
 

@@ -24,6 +24,7 @@ from app.cli import (
     services,
     sql,
     sync,
+    trino,
 )
 from app.cli.frame import err
 from lake.errors import LakeError
@@ -51,6 +52,7 @@ history.register(cli)
 cli.add_typer(sync.cli, name="sync")
 cli.add_typer(demo.cli, name="demo")
 land.register(cli)
+cli.add_typer(trino.cli, name="trino")
 sql.register(cli)
 console.register(cli)
 maintain.register(cli)

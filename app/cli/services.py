@@ -1,4 +1,4 @@
-"""`lake up`, `down`, `status`, `logs` and `doctor`: the face of `lake.stack`."""
+"""`lake up`, `down`, `status`, `logs`, `doctor` and `migrate`: the face of `lake.stack`."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def register(cli: typer.Typer) -> None:
     cli.command()(status)
     cli.command()(logs)
     cli.command()(doctor)
+    cli.command()(migrate)
 
 
 def up(
@@ -42,7 +43,8 @@ def up(
     as_json: JsonFlag = False,
 ) -> None:
     """Start the embedded services that don't run; the others stay as they are."""
-    from lake.control import migrate
+    from lake.control import migrate as apply_migrations
+    from lake.mesh.access import write_rules
     from lake.stack import start
 
     project = find_project()
@@ -55,7 +57,9 @@ def up(
             extras=[extra.value for extra in extras or ()],
         )
     settings = load_settings(project=project)
-    migrated = migrate(settings.postgres)
+    migrated = apply_migrations(settings.postgres)
+    if any(status.service == Extra.TRINO for status in report.services):
+        write_rules(project, settings, project.state / "trino" / "rules.json")
     with act(settings, "up", target=str(project.root), reason=reason) as detail:
         detail.update({"started": report.started, "kept": report.kept, "migrations": migrated})
     if as_json:
@@ -69,7 +73,7 @@ def up(
 
 def down(*, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
     """Stop everything of this project that runs: services, console, APIs."""
-    from lake.control import migrate
+    from lake.control import migrate as apply_migrations
     from lake.stack import stop
 
     project = find_project()
@@ -77,7 +81,7 @@ def down(*, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
     def log_act() -> None:
         """PostgreSQL still answers here; when it died or refuses us, the rest is stopped all the same."""
         try:
-            migrate(load_settings(project=project).postgres)  # an `up` may have been killed before
+            apply_migrations(load_settings(project=project).postgres)  # an `up` may have been killed before
             with act(load_settings(project=project), "down", target=str(project.root), reason=reason):
                 pass
         except (UnavailableError, ConfigurationError) as error:
@@ -162,6 +166,20 @@ def doctor(*, as_json: JsonFlag = False) -> None:
         print_table("doctor", ("", "check", "found", "next"), rows)
     if not all(f.ok for f in findings):
         raise typer.Exit(3)
+
+
+def migrate(*, as_json: JsonFlag = False) -> None:
+    """Bring the control database up to date; `lake up` does it for the services that it starts."""
+    from lake.control import migrate as apply_migrations
+
+    settings = load_settings()
+    applied = apply_migrations(settings.postgres)
+    with act(settings, "migrate", target=settings.postgres.database) as detail:
+        detail["migrations"] = applied
+    if as_json:
+        print_json({"migrations": applied})
+    else:
+        say(f"{len(applied)} migrations applied" if applied else "up to date")
 
 
 def _print_statuses(found: Any) -> None:

@@ -44,6 +44,7 @@ class Attempt:
     snapshot_id: int | None = None
     reason: str = ""
     recorded: bool = True
+    query_id: str = ""  # of the statement that commits, where the engine names it beforehand (Trino)
 
 
 def open_attempt(settings: PostgresSettings, attempt: Attempt) -> tuple[Attempt, ...]:
@@ -67,6 +68,12 @@ def open_attempt(settings: PostgresSettings, attempt: Attempt) -> tuple[Attempt,
             },
         )
     return tuple(_attempt(row) for row in older)
+
+
+def note_query(settings: PostgresSettings, attempt_id: UUID, query_id: str) -> None:
+    """Write which query will commit an attempt, before it may; UnavailableError means: do not commit."""
+    with connect(settings) as connection:
+        connection.execute(_sections()["note_query"], {"attempt_id": attempt_id, "query_id": query_id})
 
 
 def settle_attempt(

@@ -5,6 +5,9 @@ VALUES
     (%(attempt_id)s, %(table_name)s, %(model)s, %(fingerprint)s, %(interval_start)s, %(interval_end)s, %(run_id)s,
      %(recorded)s)
 
+-- name: note_query
+UPDATE control.attempts SET query_id = %(query_id)s WHERE attempt_id = %(attempt_id)s
+
 -- name: settle_attempt
 UPDATE control.attempts
 SET state = %(state)s, settled_at = clock_timestamp(), snapshot_id = %(snapshot_id)s, reason = %(reason)s
@@ -17,14 +20,14 @@ WHERE attempt_id = %(attempt_id)s AND state IN ('open', 'unknown')
 
 -- name: unsettled
 SELECT attempt_id, table_name, model, fingerprint, interval_start, interval_end, run_id, state, opened_at,
-       settled_at, snapshot_id, reason, recorded
+       settled_at, snapshot_id, reason, recorded, query_id
 FROM control.attempts
 WHERE table_name = %(table_name)s AND state IN ('open', 'unknown')
 ORDER BY opened_at
 
 -- name: of_table
 SELECT attempt_id, table_name, model, fingerprint, interval_start, interval_end, run_id, state, opened_at,
-       settled_at, snapshot_id, reason, recorded
+       settled_at, snapshot_id, reason, recorded, query_id
 FROM control.attempts
 WHERE table_name = %(table_name)s
 ORDER BY opened_at DESC

@@ -109,9 +109,9 @@ class LakeTrinoConnectionConfig(ProjectConnectionConfig):
 
     @property
     def _engine_adapter(self) -> type[EngineAdapter]:
-        from sqlmesh.core.engine_adapter.trino import TrinoEngineAdapter  # noqa: PLC0415  see LakeConnectionConfig
+        from lake.mesh.trino.adapter import LakeTrinoAdapter  # noqa: PLC0415  see LakeConnectionConfig
 
-        return TrinoEngineAdapter
+        return LakeTrinoAdapter
 
     @property
     def _connection_factory(self) -> Callable[[], Any]:
@@ -121,6 +121,27 @@ class LakeTrinoConnectionConfig(ProjectConnectionConfig):
 
     def get_catalog(self) -> str:
         return CATALOG
+
+    def create_engine_adapter(
+        self,
+        register_comments_override: bool = False,  # noqa: FBT001, FBT002  the signature is SQLMesh's
+        concurrent_tasks: int | None = None,
+    ) -> EngineAdapter:
+        # See LakeConnectionConfig.
+        from lake.mesh.pools import ThreadConnections  # noqa: PLC0415
+        from lake.mesh.runtime import Runtime, Services  # noqa: PLC0415
+        from lake.mesh.seams import install  # noqa: PLC0415
+
+        install()
+        del register_comments_override, concurrent_tasks
+        return self._engine_adapter(
+            ThreadConnections(self._connection_factory),
+            multithreaded=True,
+            default_catalog=CATALOG,
+            register_comments=self.register_comments,
+            catalog_type_overrides=self.catalog_type_overrides,
+            runtime=Runtime(Services(project_of(self.project))),
+        )
 
 
 class LakeStateConnectionConfig(ProjectConnectionConfig):

@@ -9,6 +9,7 @@ from sqlglot.errors import UnsupportedError
 
 from lake.log import get_logger
 from lake.mesh.errors import StockError
+from lake.mesh.trino.types import microseconds
 from lake.types import TableName, quote_identifier, quote_text
 
 log = get_logger("mesh")
@@ -116,7 +117,7 @@ def view_texts(query: exp.Query, columns: Sequence[str]) -> dict[str, str]:
     listed = _listed(query, columns)
     texts = {"duckdb": listed.sql("duckdb", identify=True, comments=False)}
     try:
-        texts["trino"] = listed.sql(
+        texts["trino"] = microseconds(listed).sql(
             "trino", identify=True, comments=False, unsupported_level=ErrorLevel.RAISE
         )
     except UnsupportedError as error:

@@ -6,6 +6,7 @@ answer from `.lake/cache` (milliseconds). No service needs to run.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from lake.mesh.definitions import fingerprint
 from lake.settings import Project
 
 _LOAD_SECONDS = 120
-_SHAPE = "2"  # grows when the values below change
+_SHAPE = "3"  # grows when the values below change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Column:
     name: str
     type: str
     description: str
+    personal: str = ""  # value or key, when it holds personal data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,7 @@ def read_graph(project: Project) -> Graph:
 
     Raises ConfigurationError with SQLMesh's own words when a model can't be loaded.
     """
-    salt = f"{_SHAPE} {version('sqlmesh')}"
+    salt = f"{_SHAPE} {version('sqlmesh')} {_contracts(project)}"
     cached = project.state / "cache" / f"graph-{fingerprint(project.root, salt=salt)[:24]}.json"
     try:
         return _graph(json.loads(cached.read_text(encoding="utf-8")))
@@ -109,6 +111,14 @@ def read_graph(project: Project) -> Graph:
 def to_json(graph: Graph) -> str:
     """Return a graph as `read_graph` caches it."""
     return json.dumps(asdict(graph))
+
+
+def _contracts(project: Project) -> str:
+    """Return a hash of the contracts, which say what is personal."""
+    digest = hashlib.sha256()
+    for path in sorted(project.contracts.glob("*.yaml")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _load(project: Project) -> str:

@@ -17,7 +17,6 @@ SQLMesh calls steps 2, 3 and 6; `lake.mesh.seams` ties them to the steps here.
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,7 +27,6 @@ from uuid import UUID, uuid4
 import duckdb
 
 from lake.catalog.commits import Conflict
-from lake.catalog.open import within
 from lake.catalog.tables import TableState, load_table
 from lake.catalog.tidy import tidy
 from lake.clock import Clock, Deadline, SystemClock
@@ -40,11 +38,12 @@ from lake.control import (
     settle_attempt,
     settle_older,
 )
-from lake.errors import LakeError, TransientError
+from lake.errors import LakeError
 from lake.log import get_logger
 from lake.mesh.engine import engine_error
 from lake.mesh.errors import StockError, as_stock
 from lake.mesh.hidden import HIDDEN, read_hidden
+from lake.mesh.read_back import pause, read_back
 from lake.mesh.runtime import Runtime
 from lake.types import TableName, quote_text
 
@@ -55,8 +54,6 @@ STAMP = "publish.attempts"
 STAMPS_KEPT = 16  # newest first: an attempt stays recognisable through as many later publishes
 _APPENDS = 8  # after so many that only add, their files are looked at too
 _ATTEMPTS = 6
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
 
 
 class PublishConflictError(StockError):
@@ -207,7 +204,7 @@ class Publication:
         log.warning("commit.unclear", table=str(self.table), attempt=str(self.attempt_id))
         try:
             seconds = self.runtime.settings.engine.publish_seconds
-            state = _read_back(self.runtime, _some(self.table), Deadline.after(seconds, self.clock))
+            state = read_back(self.runtime, _some(self.table), Deadline.after(seconds, self.clock))
         except LakeError as unread:
             self._settle(AttemptState.UNKNOWN, str(error)[:500])
             raise StockError(
@@ -234,7 +231,7 @@ class Publication:
         try:
             if state is AttemptState.LANDED:
                 self.landed = load_table(self.runtime.catalog, _some(self.table))
-                self.snapshot_id = self.landed.main if self.landed else None
+                self.snapshot_id = self._committed(self.landed)
             settle_attempt(
                 self.runtime.control,
                 self.attempt_id,
@@ -245,21 +242,32 @@ class Publication:
         except LakeError as error:
             log.warning("attempt.unsettled", attempt=str(self.attempt_id), reason=error.message)
 
+    def _committed(self, landed: TableState | None) -> int | None:
+        """Return the snapshot that this attempt committed."""
+        return landed.main if landed else None
+
     def _release(self) -> None:
         table, self.table, self.cursor = _some(self.table), None, None
         self.runtime.services.table_lock(table).release()
 
 
 def publish(
-    runtime: Runtime, work: Work, evaluate: Callable[[Publication], T], *, clock: Clock | None = None
+    runtime: Runtime,
+    work: Work,
+    evaluate: Callable[[Publication], T],
+    *,
+    clock: Clock | None = None,
+    kind: type[Publication] = Publication,
 ) -> T:
     """Run `evaluate` as one audited publish; the whole again when another writer was first.
+
+    `kind` is how the engine publishes; this module's own is DuckDB's.
 
     Raises what `evaluate` raises; PublishConflictError once the tries are used up.
     """
     clock = clock or SystemClock()
     for number in range(1, _ATTEMPTS + 1):
-        publication = Publication(runtime=runtime, work=work, clock=clock)
+        publication = kind(runtime=runtime, work=work, clock=clock)
         runtime.publication = publication
         raised: BaseException | None = None
         try:
@@ -280,7 +288,7 @@ def publish(
         finally:
             runtime.publication = None
             publication.close(raised)
-        clock.sleep(_pause(number))
+        clock.sleep(pause(number))
     raise AssertionError("the last round returns or raises")
 
 
@@ -303,25 +311,6 @@ def settle_by_stamp(runtime: Runtime, table: TableName, older: Sequence[Attempt]
         log.info("attempt.settled", table=str(table), attempt=str(attempt_id), state=outcome.value)
     settle_older(runtime.control, outcomes)
     return outcomes
-
-
-def _read_back(runtime: Runtime, table: TableName, deadline: Deadline) -> TableState | None:
-    """Load a table's state, asking again until the catalog answers or the time is used up."""
-    number = 0
-    while True:
-        number += 1
-        try:
-            with within(deadline):
-                return load_table(runtime.catalog, table)
-        except TransientError:
-            if deadline.expired():
-                raise
-            deadline.clock.sleep(min(_pause(number), deadline.remaining()))
-
-
-def _pause(number: int) -> float:
-    """Seconds before the next try: exponential with full jitter."""
-    return random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**number))  # noqa: S311  jitter is no secret
 
 
 def _some(table: TableName | None) -> TableName:

@@ -28,7 +28,7 @@ from lake.control import (
     RunRecord,
 )
 from lake.log import get_logger
-from lake.mesh.adapter import LakeEngineAdapter
+from lake.mesh.adapter.shared import SharedAdapter
 from lake.mesh.errors import StockError
 from lake.mesh.evidence import as_rows, personal_columns
 from lake.mesh.names import plain_name
@@ -69,7 +69,7 @@ def work_of(runtime: Runtime, snapshot: Snapshot, arguments: Mapping[str, Any]) 
 
 @contextmanager
 def record_evaluation(
-    runtime: Runtime, snapshot: Snapshot, work: Work, arguments: Mapping[str, Any]
+    runtime: Runtime, snapshot: Snapshot, work: Work, arguments: Mapping[str, Any], *, engine: str
 ) -> Iterator[Note]:
     """Record one model over one interval, however it ends."""
     note, started = Note(), datetime.now(UTC)
@@ -99,7 +99,7 @@ def record_evaluation(
                 interval_end=work.interval_end,
                 started_at=started,
                 seconds=(datetime.now(UTC) - started).total_seconds(),
-                engine="duckdb",
+                engine=engine,
                 result=result,
                 rows=publication.rows if publication and written else None,
                 attempt_id=publication.attempt_id if publication and written else None,
@@ -110,7 +110,7 @@ def record_evaluation(
 
 
 def record_audits(
-    adapter: LakeEngineAdapter,
+    adapter: SharedAdapter,
     snapshot: Snapshot,
     results: Sequence[AuditResult],
     arguments: Mapping[str, Any],
@@ -140,7 +140,7 @@ def record_audits(
 
 
 def _keep_rows(
-    adapter: LakeEngineAdapter, found: AuditResult, record: AuditRecord, publication: Publication | None
+    adapter: SharedAdapter, found: AuditResult, record: AuditRecord, publication: Publication | None
 ) -> None:
     query: Any = found.query
     try:

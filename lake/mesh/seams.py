@@ -32,11 +32,12 @@ from lake.control.published import write_mart_contracts
 from lake.errors import LakeError
 from lake.log import configure_unless_done, get_logger
 from lake.mesh.adapter import LakeEngineAdapter
+from lake.mesh.adapter.shared import SharedAdapter
 from lake.mesh.differ import iceberg_differ
 from lake.mesh.hidden import drop_hidden
 from lake.mesh.once import doubles, evaluate_rest
 from lake.mesh.promotions import promotions
-from lake.mesh.publish import publish
+from lake.mesh.publish import Publication, publish
 from lake.mesh.record import (
     plan_recorded,
     record_audits,
@@ -46,6 +47,8 @@ from lake.mesh.record import (
 )
 from lake.mesh.refuse import check_supported
 from lake.mesh.runtime import Runtime
+from lake.mesh.trino.adapter import LakeTrinoAdapter
+from lake.mesh.trino.publish import TrinoPublication
 from lake.settings import log_level
 
 log = get_logger("mesh")
@@ -80,16 +83,22 @@ def _wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
     setattr(owner, name, method)
 
 
-def _lake(evaluator: SnapshotEvaluator, snapshot: Snapshot) -> LakeEngineAdapter | None:
+def _lake(evaluator: SnapshotEvaluator, snapshot: Snapshot) -> SharedAdapter | None:
     """Return our adapter when the snapshot's model runs on it."""
     if not snapshot.is_model or snapshot.is_symbolic:
         return None
+    _runtime(evaluator)
     adapter = evaluator.get_adapter(snapshot.model_gateway)
-    return adapter if isinstance(adapter, LakeEngineAdapter) else None
+    return adapter if isinstance(adapter, SharedAdapter) else None
 
 
 def _runtime(evaluator: SnapshotEvaluator) -> Runtime | None:
-    return next((a.runtime for a in evaluator.adapters.values() if isinstance(a, LakeEngineAdapter)), None)
+    """Return the one runtime of all our adapters of an evaluator, DuckDB's when it is among them."""
+    ours = [adapter for adapter in evaluator.adapters.values() if isinstance(adapter, SharedAdapter)]
+    ours.sort(key=lambda adapter: not isinstance(adapter, LakeEngineAdapter))
+    for adapter in ours[1:]:
+        adapter.share(ours[0].runtime)
+    return ours[0].runtime if ours else None
 
 
 def _evaluate(
@@ -99,18 +108,19 @@ def _evaluate(
     if adapter is None:
         return stock(scheduler, snapshot, *args, **kwargs)
     runtime = adapter.runtime
+    kind = TrinoPublication if isinstance(adapter, LakeTrinoAdapter) else Publication
 
     def evaluate(arguments: dict[str, Any]) -> Any:
         work = work_of(runtime, snapshot, arguments)
-        with record_evaluation(runtime, snapshot, work, arguments) as note:
+        with record_evaluation(runtime, snapshot, work, arguments, engine=adapter.dialect) as note:
 
             def whole(publication: Any) -> Any:
                 note.publication = publication
                 return stock(scheduler, snapshot, *args, **arguments)
 
-            return publish(runtime, work, whole)
+            return publish(runtime, work, whole, kind=kind)
 
-    if doubles(snapshot):
+    if doubles(snapshot) and kind is Publication:  # it looks for DuckDB's stamps
         return evaluate_rest(runtime, scheduler, snapshot, kwargs, evaluate)
     return evaluate(kwargs)
 
@@ -118,12 +128,18 @@ def _evaluate(
 def _audit(
     stock: Callable[..., Any], evaluator: SnapshotEvaluator, snapshot: Snapshot, *args: Any, **kwargs: Any
 ) -> Any:
-    """Run the audits inside the open transaction, then let their results decide it."""
-    results = stock(evaluator, snapshot, *args, **kwargs)
+    """Run the audits on what would be published, then let their results decide it.
+
+    On DuckDB that is the table itself, inside the open transaction; on Trino a relation beside it,
+    which takes the place of SQLMesh's write-audit-publish branch.
+    """
     adapter = _lake(evaluator, snapshot)
+    publication = adapter.runtime.publication if adapter is not None else None
+    if isinstance(publication, TrinoPublication) and publication.opened:
+        kwargs["wap_id"] = publication.attempt_id.hex[:8]
+    results = stock(evaluator, snapshot, *args, **kwargs)
     if adapter is None:
         return results
-    publication = adapter.runtime.publication
     failed = [result for result in results if result.count and result.blocking]
     if failed:
         record_audits(adapter, snapshot, results, kwargs)

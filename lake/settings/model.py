@@ -176,6 +176,9 @@ class TrinoSettings(Section):
     port: int = 8080
     user: str = "lake"
     password: SecretStr = SecretStr("")
+    mask_salt: SecretStr = Field(
+        default=SecretStr(""), description="of the pseudonyms that analysts see for keys; empty: NULL"
+    )
     http_scheme: Literal["http", "https"] = "http"
     ca_file: Path | None = None
 
@@ -214,6 +217,7 @@ class Settings(Section):
             self.postgres.password,
             self.connect.password,
             self.trino.password,
+            self.trino.mask_salt,
         }
         named = {value for name, value in self.variables.items() if name.endswith(("token", "secret", "key"))}
         return frozenset(s.get_secret_value() for s in own | named if s.get_secret_value())

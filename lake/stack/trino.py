@@ -34,7 +34,7 @@ KEYTOOL = (
     *("-dname", "CN=lakemesh", "-ext", f"san=ip:{HOST},dns:localhost"),
 )
 # Until rules are written from the contracts, nobody but the owner may do anything.
-LOCKED = {"catalogs": [{"user": OWNER, "allow": "all"}, {"allow": "none"}]}
+LOCKED = {"catalogs": [{"user": f"{OWNER}|lakemesh", "allow": "all"}, {"allow": "none"}]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,7 @@ class Trino:
             port=self.site.ports["trino.https"],
             user=OWNER,
             password=SecretStr(self._secrets()["password"]),
+            mask_salt=SecretStr(self._secrets()["salt"]),
             http_scheme="https",
             ca_file=self.folder / "ca.pem",
         )
@@ -146,7 +147,7 @@ class Trino:
             known: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            known = {name: secrets.token_hex(20) for name in ("password", "keystore", "shared")}
+            known = {name: secrets.token_hex(20) for name in ("password", "keystore", "shared", "salt")}
             write_json(self.site.project, path, known)
         return known
 

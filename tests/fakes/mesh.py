@@ -15,7 +15,7 @@ import duckdb
 from lake.catalog.open import open_catalog
 from lake.mesh.engine import open_engine
 from lake.postgres import connect
-from lake.settings import Project, Settings, load_settings
+from lake.settings import Project, Settings, TrinoSettings, load_settings
 from lake.types import quote_identifier
 
 CONFIG = """\
@@ -25,9 +25,15 @@ gateways:
     connection: {{type: lake, concurrent_tasks: {tasks}}}
     state_connection: {{type: lake_state}}
     state_schema: sqlmesh
-model_defaults: {{dialect: duckdb, start: 2026-01-01}}
+{trino}model_defaults: {{dialect: duckdb, start: 2026-01-01}}
 cache_dir: {cache}
 disable_anonymized_analytics: true
+"""
+TRINO = """\
+  trino:
+    connection: {type: lake_trino}
+    state_connection: {type: lake_state}
+    state_schema: sqlmesh
 """
 
 
@@ -96,7 +102,9 @@ def mesh_project(
     """Make a project with a database of its own; its schemas stay in the test's catalog."""
     name = f"m{uuid.uuid4().hex[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(CONFIG.format(cache=folder / ".cache", tasks=tasks), encoding="utf-8")
+    trino = TRINO if stack.trino != TrinoSettings() else ""
+    config = CONFIG.format(cache=folder / ".cache", tasks=tasks, trino=trino)
+    (folder / "config.yaml").write_text(config, encoding="utf-8")
     with connect(stack.postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {quote_identifier(name)}".encode())
     project = Project(root=folder)
@@ -123,6 +131,7 @@ def write_endpoints(
         "storage": _revealed(stack.storage),
         "catalog": _revealed(catalog),
         "postgres": {**_revealed(stack.postgres), "database": database},
+        "trino": _revealed(stack.trino),
         **changes,
     }
     project.state.mkdir(mode=0o700, exist_ok=True)

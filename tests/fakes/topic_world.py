@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from ingest.report import StreamReport
 from lake.broker import create_topic
+from lake.broker.client import client_configuration
 from lake.catalog import LakeCatalog, load_table, open_catalog
 from lake.contracts import Contract, load_contracts
 from lake.settings import Settings
@@ -63,7 +64,7 @@ class TopicWorld:
         """Write `count` records more."""
         producer = Producer(
             {
-                "bootstrap.servers": self.settings.broker.bootstrap_servers,
+                **client_configuration(self.settings.broker),
                 "linger.ms": 20,
                 "enable.idempotence": True,
             }
@@ -91,7 +92,7 @@ class TopicWorld:
         """Read the whole topic with a client of its own."""
         consumer = Consumer(
             {
-                "bootstrap.servers": self.settings.broker.bootstrap_servers,
+                **client_configuration(self.settings.broker),
                 "group.id": "oracle",
                 "fetch.wait.max.ms": 50,
                 "enable.partition.eof": True,

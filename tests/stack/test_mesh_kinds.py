@@ -84,7 +84,8 @@ import polars as pl
 from sqlmesh import ExecutionContext, model
 from sqlmesh.core.model import ModelKindName
 
-@model("{me}.python_{name}", kind={kind}, columns={{"id": "bigint", "x": "text"}}, start="2026-11-01")
+@model("{me}.python_{name}", kind={kind}, columns={{"id": "bigint", "x": "text"}}, start="2026-11-01",
+       gateway="{gateway}")
 def execute(context: ExecutionContext, start, end, execution_time, **kwargs: t.Any) -> pd.DataFrame:
     n = int(context.fetchdf("SELECT COUNT(*) AS n FROM " + context.resolve_table("{me}.nested")).n[0])
     {body}
@@ -122,30 +123,35 @@ ROWS = {name: rows for name, (_, _, rows) in MODELS.items()} | {
 }
 
 
+def lay_out(project: MeshProject, *, gateway: str = "lake") -> None:
+    """Write the source and a model of each kind, to be built by a gateway's engine."""
+    project.sql(
+        "CREATE TABLE {raw}.s AS SELECT DATE '2026-11-01' + (i % 10)::INT AS day, i::BIGINT AS id,"
+        " (i % 3)::INT AS g, 1::BIGINT AS v, TIMESTAMPTZ '2026-11-01 00:00:00+00' AS ts,"
+        " {{'a': 1, 'b': [1.5::DECIMAL(5,2)]}} AS nest FROM range(100) r(i)"
+    )
+    project.model("embedded", "kind EMBEDDED", "SELECT g, v FROM {raw}.s")
+    for name, (header, query, _) in MODELS.items():
+        project.model(name, f"{header}, gateway {gateway}, start '2026-11-01'", query)
+    for name, (kind, body, _) in BODIES.items():
+        text = PYTHON.format(me=project.name, name=name, kind=kind, body=body, gateway=gateway)
+        project.write(f"models/python_{name}.py", text)
+    project.write("materializations/twice.py", CUSTOM)
+    project.write("seeds/s.csv", "id,name\n1,a\n2,b\n")
+    project.write(
+        "models/seed.sql",
+        f"MODEL (name {project.name}.seed, gateway {gateway}, kind SEED (path '../seeds/s.csv'),"
+        " columns (id BIGINT, name TEXT));",
+    )
+    columns = "{day: DATE, id: BIGINT, g: INT, v: BIGINT, ts: TIMESTAMPTZ}"
+    project.write("external_models/s.yaml", f"- name: lake.{project.raw}.s\n  columns: {columns}\n")
+
+
 @pytest.fixture(scope="module")
 def project(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshProject]:
     """Give a project with a model of each kind over one source of 100 rows."""
     with mesh_project(tmp_path_factory.mktemp("kinds"), stack, tasks=4) as project:
-        project.sql(
-            "CREATE TABLE {raw}.s AS SELECT DATE '2026-11-01' + (i % 10)::INT AS day, i::BIGINT AS id,"
-            " (i % 3)::INT AS g, 1::BIGINT AS v, TIMESTAMPTZ '2026-11-01 00:00:00+00' AS ts,"
-            " {{'a': 1, 'b': [1.5::DECIMAL(5,2)]}} AS nest FROM range(100) r(i)"
-        )
-        project.model("embedded", "kind EMBEDDED", "SELECT g, v FROM {raw}.s")
-        for name, (header, query, _) in MODELS.items():
-            project.model(name, f"{header}, start '2026-11-01'", query)
-        for name, (kind, body, _) in BODIES.items():
-            text = PYTHON.format(me=project.name, name=name, kind=kind, body=body)
-            project.write(f"models/python_{name}.py", text)
-        project.write("materializations/twice.py", CUSTOM)
-        project.write("seeds/s.csv", "id,name\n1,a\n2,b\n")
-        project.write(
-            "models/seed.sql",
-            f"MODEL (name {project.name}.seed, kind SEED (path '../seeds/s.csv'),"
-            " columns (id BIGINT, name TEXT));",
-        )
-        columns = "{day: DATE, id: BIGINT, g: INT, v: BIGINT, ts: TIMESTAMPTZ}"
-        project.write("external_models/s.yaml", f"- name: lake.{project.raw}.s\n  columns: {columns}\n")
+        lay_out(project)
         yield project
 
 

@@ -25,7 +25,9 @@ EXTERNAL = """\
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Give a project of an external table and two models; no service runs."""
     root = tmp_path_factory.mktemp("graph")
-    (root / "config.yaml").write_text(CONFIG.format(cache=root / ".cache", tasks=1), encoding="utf-8")
+    (root / "config.yaml").write_text(
+        CONFIG.format(cache=root / ".cache", tasks=1, trino=""), encoding="utf-8"
+    )
     (root / "external_models").mkdir()
     (root / "external_models" / "raw.yaml").write_text(EXTERNAL, encoding="utf-8")
     (root / "models" / "marts").mkdir(parents=True)

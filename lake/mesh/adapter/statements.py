@@ -11,14 +11,14 @@ from sqlmesh.core.engine_adapter.duckdb import DuckDBEngineAdapter
 from typing_extensions import override
 
 from lake.errors import BadInputError, LakeError
+from lake.mesh.adapter.shared import SharedAdapter
 from lake.mesh.engine import engine_error
 from lake.mesh.errors import StockError, as_stock
 from lake.mesh.lookup import resolve
 from lake.mesh.moment import moment_of
 from lake.mesh.resolve import table_name
-from lake.mesh.runtime import Runtime
 from lake.mesh.travel import parse
-from lake.types import CATALOG, TableName
+from lake.types import CATALOG
 
 _WRITES = (exp.Insert, exp.Delete, exp.Update, exp.Merge)
 _READING = re.compile(
@@ -26,14 +26,8 @@ _READING = re.compile(
 )
 
 
-class StatementAdapter(DuckDBEngineAdapter):
+class StatementAdapter(SharedAdapter, DuckDBEngineAdapter):
     """DuckDB's adapter on one catalog whose views DuckDB can't see."""
-
-    @property
-    def runtime(self) -> Runtime:
-        """What all clones of this adapter share."""
-        runtime: Runtime = self._extra_config["runtime"]
-        return runtime
 
     @override
     def get_current_catalog(self) -> str:
@@ -76,16 +70,6 @@ class StatementAdapter(DuckDBEngineAdapter):
             )
         except LakeError as error:
             raise as_stock(error) from error
-
-    def lake_name(self, name: Any) -> TableName:
-        """Return the name of a table or view of the lake; refuses what the catalogs can't hold."""
-        found = table_name(exp.to_table(name))
-        if found is None:
-            raise StockError(
-                f"{exp.to_table(name).sql(dialect=self.dialect)} is no name of the lake",
-                hint="use a-z, 0-9 and _ in names of models, schemas and environments",
-            )
-        return found
 
     def _prepared(self, statement: exp.Expr | str) -> exp.Expr | str:
         if isinstance(statement, str):
