@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pyiceberg.table.snapshots import Operation
+
 from lake.catalog.tables import TableState
 from lake.errors import BadInputError
 from lake.types import SnapshotId
@@ -16,17 +18,28 @@ from lake.types import SnapshotId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A snapshot and the moment from which readers saw it."""
+    """A snapshot and the moment from which readers saw it; `rewrite` says that it changed files, not rows."""
 
     id: SnapshotId
     at: datetime
+    rewrite: bool = False
 
 
 def published(state: TableState) -> tuple[Published, ...]:
     """Return what main pointed to, oldest first; snapshots that were expired are not in it."""
+    metadata = state.handle.metadata
+    rewrites = {
+        s.snapshot_id
+        for s in metadata.snapshots
+        if s.summary is not None and s.summary.operation is Operation.REPLACE
+    }
     return tuple(
-        Published(id=SnapshotId(entry.snapshot_id), at=datetime.fromtimestamp(entry.timestamp_ms / 1000, UTC))
-        for entry in state.handle.metadata.snapshot_log
+        Published(
+            id=SnapshotId(entry.snapshot_id),
+            at=datetime.fromtimestamp(entry.timestamp_ms / 1000, UTC),
+            rewrite=entry.snapshot_id in rewrites,
+        )
+        for entry in metadata.snapshot_log
     )
 
 

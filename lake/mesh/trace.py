@@ -30,7 +30,10 @@ class AuditOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """What published a snapshot; `recorded` is False for commits of landing or maintenance."""
+    """What published a snapshot; `recorded` is False for commits of landing or maintenance.
+
+    A rewrite of files changes no row: it is traced to the snapshot whose rows it has.
+    """
 
     table: str
     snapshot: int
@@ -84,9 +87,11 @@ def _parsed(name: str) -> TableName:
 
 def _of_table(settings: Settings, state: TableState, snapshot: int | None) -> Trace | None:
     past = published(state)
-    entry = next((e for e in reversed(past) if snapshot is None or int(e.id) == snapshot), None)
-    if entry is None:
+    asked = (n for n in reversed(range(len(past))) if snapshot is None or int(past[n].id) == snapshot)
+    if (place := next(asked, None)) is None:
         return None
+    # A rewrite of files has the rows of the snapshot before it.
+    entry = next((e for e in reversed(past[: place + 1]) if not e.rewrite), past[place])
     origin = read_origin_of_snapshot(settings.postgres, str(state.name), int(entry.id))
     facts: dict[str, Any] = {"table": str(state.name), "snapshot": int(entry.id), "at": entry.at}
     if origin is None:

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 import lake.mesh.ops as ops_module
 from app.cli.main import cli
-from lake.catalog import Landed
+from lake.catalog import Landed, load_table, open_catalog
+from lake.catalog.published import published
 from lake.control import PlanRecord, Result, read_evaluations, read_plans, write_history
 from lake.errors import BadInputError, UnavailableError
 from lake.mesh.ops import append_history
@@ -185,6 +186,14 @@ def test_a_snapshot_is_traced_to_its_model_interval_run_plan_and_audits(
     assert found.plan in {plan.plan_id for plan in read_plans(settings.postgres, limit=1000)}
     assert [(a.status, a.failing) for a in found.audits] == [("passed", 0)]
     table = ".".join(project.physical(context, "seven"))
+    project.plan(context, restate_models=[f"{project.name}.seven"])
+    context.engine_adapter.runtime.history.flush()
+    state = load_table(open_catalog(settings), TableName.parse(table))
+    assert state is not None
+    assert published(state)[-1].rewrite, "a replaced table is tidied after its publish"
+    [again] = trace(settings, f"{project.name}.seven")
+    assert again.recorded
+    assert again.snapshot not in {found.snapshot, state.main}
     project.sql(f"INSERT INTO lake.{table} VALUES (99)")
     [foreign] = trace(settings, f"{project.name}.seven")
     assert not foreign.recorded
