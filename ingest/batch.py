@@ -27,6 +27,7 @@ class Range:
 
     expected: Offset | None
     next: Offset
+    produced_at: datetime | None = None  # of the newest record in between, for lag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

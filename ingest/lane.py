@@ -230,7 +230,12 @@ class Lane:
             self._care.after_commit(self._writer.raw)
             self._care.after_commit(self._writer.quarantine)
             self._observer(
-                Progress(stream=self.stream, landed=self._done.landed, quarantined=self._done.quarantined)
+                Progress(
+                    stream=self.stream,
+                    landed=self._done.landed,
+                    quarantined=self._done.quarantined,
+                    commits=self._done.commits,
+                )
             )
 
     def go_away(self) -> None:

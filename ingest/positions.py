@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
 
 from lake.catalog import NewSnapshot, TableState
 from lake.errors import HistoryError
@@ -25,6 +27,7 @@ class Position:
     offset: Offset
     snapshot: SnapshotId
     sequence: int
+    produced_at: datetime | None = None  # of the newest record landed or refused, for lag
 
 
 def property_key(cluster: str, topic_id: str, partition: Partition) -> str:
@@ -32,12 +35,25 @@ def property_key(cluster: str, topic_id: str, partition: Partition) -> str:
 
 
 def to_properties(
-    cluster: str, topic_id: str, offsets: Mapping[Partition, Offset], snapshot: NewSnapshot
+    cluster: str,
+    topic_id: str,
+    offsets: Mapping[Partition, Offset],
+    snapshot: NewSnapshot,
+    *,
+    produced: Mapping[Partition, datetime] = MappingProxyType({}),
 ) -> dict[str, str]:
-    """Return the properties of a commit that takes the partitions to `offsets`."""
+    """Return the properties of a commit that takes the partitions to `offsets`.
+
+    `produced` says when the newest record of a partition was produced, where anybody knows.
+    """
     return {
         property_key(cluster, topic_id, partition): json.dumps(
-            {"offset": offset, "snapshot": snapshot.id, "sequence": snapshot.sequence}
+            {
+                "offset": offset,
+                "snapshot": snapshot.id,
+                "sequence": snapshot.sequence,
+                **({"produced_at": produced[partition].isoformat()} if partition in produced else {}),
+            }
         )
         for partition, offset in offsets.items()
     }
@@ -70,6 +86,7 @@ def _parse(state: TableState, key: str, text: str) -> Position:
             offset=Offset(int(found["offset"])),
             snapshot=SnapshotId(int(found["snapshot"])),
             sequence=int(found["sequence"]),
+            produced_at=datetime.fromisoformat(found["produced_at"]) if "produced_at" in found else None,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise HistoryError(

@@ -15,6 +15,7 @@ class Progress:
     stream: str
     landed: int
     quarantined: int
+    commits: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest.batch import Batch, Checked, Range
 from ingest.meta import with_meta
@@ -125,7 +127,8 @@ class Writer:
                 landed=0, quarantined=quarantined, commits=commits, positions={}, moved=tuple(batch.ranges)
             )
         # 5b Good rows, positions and stamp in one commit.
-        state, plan = self._commit_ranges(self.raw, batch.ranges, files, deadline)
+        ranges = {p: replace(r, produced_at=_newest(parts.get(p, ()))) for p, r in batch.ranges.items()}
+        state, plan = self._commit_ranges(self.raw, ranges, files, deadline)
         self.raw = state
         positions = {p: batch.ranges[p].next for p in plan.stage}
         if plan.drop:
@@ -205,7 +208,7 @@ class Writer:
                 self.catalog,
                 state,
                 files=[file for p in plan.stage for file in files.get(p, ())],
-                properties=partial(self._properties, {p: ranges[p].next for p in plan.stage}, claim),
+                properties=partial(self._properties, {p: ranges[p] for p in plan.stage}, claim),
                 deadline=deadline,
                 retain=landing_retention(self._settings.landing),
             )
@@ -222,9 +225,15 @@ class Writer:
             attempt += 1
 
     def _properties(
-        self, offsets: Mapping[Partition, Offset], claim: Mapping[str, str], snapshot: NewSnapshot
+        self, ranges: Mapping[Partition, Range], claim: Mapping[str, str], snapshot: NewSnapshot
     ) -> dict[str, str]:
-        reached = to_properties(self._settings.broker.cluster, self._topic.id, offsets, snapshot)
+        reached = to_properties(
+            self._settings.broker.cluster,
+            self._topic.id,
+            {p: found.next for p, found in ranges.items()},
+            snapshot,
+            produced={p: at for p, found in ranges.items() if (at := found.produced_at) is not None},
+        )
         return {**reached, **claim}
 
     def _write_rows(self, partition: Partition, parts: Sequence[Checked]) -> tuple[WrittenFile, ...]:
@@ -239,6 +248,13 @@ class Writer:
             landed_at=self._clock.now(),
         )
         return write_files(self.raw, landed)
+
+
+def _newest(parts: Sequence[Checked]) -> datetime | None:
+    """Return when the newest of the records was produced, good and bad ones; None when nobody knows."""
+    times = [pc.max(part.coordinates.column("produced_at")).as_py() for part in parts]
+    times += [record.produced_at for part in parts for record in part.bad]
+    return max((moment for moment in times if moment is not None), default=None)
 
 
 def _never_back(stored: Position | None, reached: Offset) -> Range:

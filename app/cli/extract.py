@@ -65,8 +65,18 @@ def status(*, as_json: frame.JsonFlag = False) -> None:
     if as_json:
         frame.print_json(found)
         return
-    columns = ("extract", "stream", "rows", "quarantined", "since", "last commit")
+    columns = ("extract", "stream", "rows", "quarantined", "since", "last commit", "bad share", "breaker")
     rows = [
-        (f"{s.source}/{s.resource}", s.stream, s.rows, s.quarantined, s.since, s.last_commit) for s in found
+        (
+            f"{s.source}/{s.resource}",
+            s.stream,
+            s.rows,
+            s.quarantined,
+            s.since,
+            s.last_commit,
+            None if s.pace.bad_share is None else f"{s.pace.bad_share:.4%}",
+            s.breaker,
+        )
+        for s in found
     ]
     frame.print_table("Extracts", columns, rows)

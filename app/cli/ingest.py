@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Event
 from typing import Annotated, Any
 
@@ -17,6 +19,10 @@ cli = typer.Typer(help="Landing of topics.", no_args_is_help=True)
 Streams = Annotated[
     list[str] | None, typer.Argument(metavar="[STREAM]...", help="All of them when none is named.")
 ]
+MetricsPort = Annotated[
+    int,
+    typer.Option("--metrics-port", min=0, max=65535, help="Serve /metrics on 127.0.0.1 while it follows."),
+]
 Follow = Annotated[bool, typer.Option("--follow", help="Go on until stopped.")]
 
 
@@ -25,16 +31,22 @@ def run(
     streams: Streams = None,
     *,
     follow: Follow = False,
+    metrics_port: MetricsPort = 0,
     reason: frame.ReasonOption = "",
     as_json: frame.JsonFlag = False,
 ) -> None:
     """Land what the topics hold, each record once; a second run lands nothing."""
     from ingest.landing import choose, run_streams
+    from ingest.metrics import LandingMetrics, harmless
+    from ingest.status import read_status
     from lake.contracts import load_contracts
 
+    if metrics_port and not follow:
+        raise BadInputError("--metrics-port goes with --follow", hint="add --follow")
     settings = load_settings()
     project = load_contracts(find_project().contracts)
     contracts = choose(project, streams or ())
+    metrics = LandingMetrics(lambda: read_status(settings, contracts))
     stop = Event()
     if follow:
         _stop_on_signals(stop)
@@ -42,14 +54,16 @@ def run(
     with (
         frame.act(settings, "ingest.run", target=" ".join(streams or ()), reason=reason) as detail,
         frame.progress("records landed") as show,
+        _served(metrics, metrics_port),
     ):
 
         def on_progress(progress: Any) -> None:
             counts[progress.stream] = progress.landed + progress.quarantined
             show(sum(counts.values()))
 
+        observer = harmless(metrics.observe, on_progress)
         reports = run_streams(
-            settings, contracts, project=project, follow=follow, observer=on_progress, stop=stop
+            settings, contracts, project=project, follow=follow, observer=observer, stop=stop
         )
         detail["landed"] = {r.stream: r.landed for r in reports}
         detail["quarantined"] = {r.stream: r.quarantined for r in reports}
@@ -101,21 +115,59 @@ def resume(
 
 @cli.command("status")
 def status(streams: Streams = None, *, as_json: frame.JsonFlag = False) -> None:
-    """Show position, end and lag of every partition."""
+    """Show position, end, lag and pace of every partition, and what stands still."""
     from ingest.status import read_status
 
     found = read_status(load_settings(), _contracts(streams))
     if as_json:
-        frame.print_json([{**frame.to_plain(s), "lag": s.lag} for s in found])
+        frame.print_json([{**frame.to_plain(s), "lag": s.lag, "lag_seconds": s.lag_seconds} for s in found])
         return
-    columns = ("stream", "partition", "position", "end", "lag", "last commit")
+    columns = ("stream", "partition", "position", "end", "lag", "lag s", "last commit")
     rows = [
-        (s.stream, p.partition, p.position, p.end, p.lag, s.last_commit) for s in found for p in s.partitions
+        (s.stream, p.partition, p.position, p.end, p.lag, _number(p.lag_seconds), s.last_commit)
+        for s in found
+        for p in s.partitions
     ]
     frame.print_table("Landing", columns, rows)
+    frame.print_table(
+        "Pace",
+        ("stream", "records/s", "commits/min", "bad share", "breaker"),
+        [
+            (
+                s.stream,
+                _number(s.pace.records_per_second),
+                _number(s.pace.commits_per_minute),
+                None if s.pace.bad_share is None else f"{s.pace.bad_share:.4%}",
+                s.breaker,
+            )
+            for s in found
+        ],
+    )
     for s in found:
         if s.problem:
             frame.say(f"{s.stream}: {s.problem}")
+        if s.breaker == "open":
+            frame.say(f'{s.stream}: its circuit breaker is open; lake ingest resume {s.stream} --reason "…"')
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else f"{value:.1f}"
+
+
+@contextmanager
+def _served(metrics: Any, port: int) -> Iterator[None]:
+    """Serve /metrics during the block when a port is given."""
+    if not port:
+        yield
+        return
+    try:
+        close = metrics.serve(port)
+    except OSError as error:
+        raise BadInputError(f"port {port} can't be used: {error}", hint="choose another") from error
+    try:
+        yield
+    finally:
+        close()
 
 
 def _contracts(streams: list[str] | None) -> Any:

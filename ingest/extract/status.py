@@ -7,6 +7,8 @@ from datetime import datetime
 
 from ingest.extract.cursor import Cursor, property_name
 from ingest.extract.plan import plan_extracts
+from ingest.pace import NO_PACE, Pace, read_pace
+from ingest.status import breakers_of
 from ingest.tables import quarantine_name, raw_name
 from lake.catalog import load_table, open_catalog
 from lake.settings import Project, Settings
@@ -24,13 +26,17 @@ class ExtractStatus:
     rows: int  # of the table, every version of a record counts
     quarantined: int
     last_commit: datetime | None
+    pace: Pace = NO_PACE
+    breaker: str = "closed"  # open, or unknown while PostgreSQL doesn't answer
 
 
 def extract_status(settings: Settings) -> tuple[ExtractStatus, ...]:
     """Return all extracts of the project; raises UnavailableError when the catalog doesn't answer."""
     catalog = open_catalog(settings)
     found = []
-    for extract in plan_extracts(Project(root=settings.project_root)):
+    extracts = plan_extracts(Project(root=settings.project_root))
+    breakers = breakers_of(settings, [extract.contract.stream for extract in extracts])
+    for extract in extracts:
         contract = extract.contract
         raw = load_table(catalog, raw_name(settings.landing, contract))
         bad = load_table(catalog, quarantine_name(settings.landing, contract))
@@ -46,6 +52,8 @@ def extract_status(settings: Settings) -> tuple[ExtractStatus, ...]:
                 rows=raw.rows if raw else 0,
                 quarantined=bad.rows if bad else 0,
                 last_commit=raw.committed_at if raw else None,
+                pace=read_pace(raw, bad),
+                breaker=breakers[contract.stream],
             )
         )
     return tuple(found)

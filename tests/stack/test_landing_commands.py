@@ -58,6 +58,11 @@ def test_run_and_status_say_what_landed_and_what_waits(
     assert stream["lag"] == 40
     assert stream["rows"] == 297
     assert sum(p["end"] for p in stream["partitions"]) == 340
+    waiting = [p for p in stream["partitions"] if p["end"] > p["position"]]
+    assert waiting
+    assert all(p["lag_seconds"] > 0 and p["produced_at"].startswith("2025-01-01") for p in waiting)
+    assert stream["pace"]["bad_share"] == pytest.approx(3 / 300)
+    assert stream["breaker"] == "closed"
     assert [act.act for act in read_acts(lake_settings.postgres)].count("ingest.run") == 4
 
     view = load_view(

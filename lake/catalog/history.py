@@ -1,0 +1,30 @@
+"""The recent commits of landing to a table, as its metadata keep them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lake.catalog.commits import STAMP
+from lake.catalog.tables import TableState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One commit: when, and how many rows it added."""
+
+    at: datetime
+    records: int
+
+
+def read_commits(state: TableState) -> tuple[Commit, ...]:
+    """Return the commits of landing and replay that are not expired, oldest first; care's are left out."""
+    found = sorted(state.handle.metadata.snapshots, key=lambda s: s.sequence_number or 0)
+    return tuple(
+        Commit(
+            at=datetime.fromtimestamp(s.timestamp_ms / 1000, UTC),
+            records=int(s.summary.additional_properties.get("added-records", 0)),
+        )
+        for s in found
+        if s.summary is not None and STAMP in s.summary.additional_properties
+    )
