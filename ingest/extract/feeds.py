@@ -20,6 +20,8 @@ from ingest.extract.database.definition import PostgresResource, PostgresSource
 from ingest.extract.database.feed import PostgresFeed
 from ingest.extract.definition import fill_in
 from ingest.extract.feed import Feed
+from ingest.extract.generator.definition import DltResource
+from ingest.extract.generator.feed import DltFeed
 from ingest.extract.plan import Extract
 from ingest.extract.walk import OpenFeed
 from ingest.tables import raw_name
@@ -53,6 +55,8 @@ def open_feeds(extracts: Sequence[Extract], opening: Opening) -> Iterator[OpenFe
             if isinstance(resource, PostgresResource):
                 assert isinstance(source, PostgresSource)
                 return PostgresFeed(source, resource, extract.contract, opening.settings, since=since)
+            if isinstance(resource, DltResource):
+                return DltFeed(source.source, resource, opening.settings, since=since)
             assert isinstance(resource, ApiResource)
             client = clients[source.source]
             if extract.parent is None:

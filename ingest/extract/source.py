@@ -11,12 +11,13 @@ from pydantic import Field, TypeAdapter, ValidationError
 from ingest.extract.api.definition import ApiResource, ApiSource
 from ingest.extract.database.definition import PostgresResource, PostgresSource
 from ingest.extract.files.definition import FilesResource, FilesSource
+from ingest.extract.generator.definition import DltResource, DltSource
 from lake.errors import ConfigurationError
 
 _HINT = "mend the file, then lake extract status"
 
-Source = ApiSource | FilesSource | PostgresSource
-Resource = ApiResource | FilesResource | PostgresResource
+Source = ApiSource | FilesSource | PostgresSource | DltSource
+Resource = ApiResource | FilesResource | PostgresResource | DltResource
 _ADAPTER: TypeAdapter[Source] = TypeAdapter(Annotated[Source, Field(discriminator="type")])
 
 

@@ -1,0 +1,1 @@
+"""Resources of dlt as generators of records, landed by our own commits."""
