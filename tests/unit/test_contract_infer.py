@@ -124,3 +124,20 @@ def test_the_next_major_version_begins_as_a_copy_and_the_old_one_gets_an_end(pro
     assert [(c.stream, c.version) for c in contracts] == [("orders", "1.0.0"), ("orders_v2", "2.0.0")]
     assert contracts[0].end_of_support is not None
     assert list(migration_problems(contracts[1], contracts)) == []
+
+
+def test_docs_write_a_page_per_contract_and_an_index(project: Path):
+    """With columns, rules and the day on which support ends; a pipe in a text breaks no table."""
+    folder = project / "ingest" / "contracts"
+    (folder / "orders.yaml").write_text(EVENTS.replace("Orders of the shop.", "Orders | of the shop."))
+    run("new", "orders", "--major")
+
+    made = run("docs", "--out", "site")
+
+    assert made.exit_code == 0, made.output
+    index = (project / "site" / "index.md").read_text()
+    page = (project / "site" / "orders.md").read_text()
+    assert "[orders_v2](orders_v2.md) | 2.0.0 | active | shop | Orders \\| of the shop." in index
+    assert "| total | DECIMAL(12, 2) | yes |" in page
+    assert "**Deprecated**, supported until 20" in page
+    assert "No model and no sync reads it." in page

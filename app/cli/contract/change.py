@@ -139,14 +139,20 @@ def _choose(reviewed: Sequence[Reviewed], streams: list[str] | None) -> list[Rev
 def _affected(project: Project, reviewed: Reviewed, contracts: Sequence[Contract]) -> tuple[Affected, ...]:
     """Return who reads the touched columns; of a new major version, who reads the table of the one before."""
     from lake.contracts.union import find_predecessor
-    from lake.mesh.graph import read_graph
-    from lake.mesh.impact import find_affected
-    from lake.mesh.readers import read_readers
 
     stream, columns = reviewed.contract.stream, reviewed.verdict.columns
     before = find_predecessor(reviewed.contract, contracts)
     if not reviewed.verdict.deployed and before is not None:
         stream, columns = before.stream, before.columns
+    return find_readers(project, stream, columns)
+
+
+def find_readers(project: Project, stream: str, columns: Sequence[str]) -> tuple[Affected, ...]:
+    """Return who reads columns of a stream's table, directly or through others; told when nobody can say."""
+    from lake.mesh.graph import read_graph
+    from lake.mesh.impact import find_affected
+    from lake.mesh.readers import read_readers
+
     if not columns or not (project.root / "models").is_dir():
         return ()
     try:
