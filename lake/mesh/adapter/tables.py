@@ -11,11 +11,15 @@ from sqlmesh.core.engine_adapter.duckdb import DuckDBEngineAdapter
 from sqlmesh.core.engine_adapter.shared import DataObjectType
 from typing_extensions import override
 
-from lake.catalog.tables import drop_table
+from lake.catalog.tables import drop_table, load_table
 from lake.errors import LakeError
+from lake.log import get_logger
 from lake.mesh.adapter.views import ViewAdapter
 from lake.mesh.ddl import create_table_sql, iceberg_columns
 from lake.mesh.errors import StockError, as_stock
+from lake.types import TableName
+
+log = get_logger("mesh")
 
 if TYPE_CHECKING:
     from sqlmesh.core._typing import SchemaName
@@ -97,7 +101,13 @@ class TableAdapter(ViewAdapter):
             properties=kwargs.get("table_properties"),
             exists=exists,
         )
-        self.execute(sql)
+        try:
+            self.execute(sql)
+        except StockError as error:
+            # The catalog may have answered 409 to our own request sent twice, or lost its answer.
+            if not exists or not self._is_there(name):
+                raise
+            log.info("table.created_unacknowledged", table=str(name), reason=error.message)
         self._clear_data_object_cache(table)
         if isinstance(expression, exp.Query) and not _is_empty(expression):
             self._insert_append_query(
@@ -107,6 +117,12 @@ class TableAdapter(ViewAdapter):
                 order_projections=False,
                 track_rows_processed=track_rows_processed,
             )
+
+    def _is_there(self, name: TableName) -> bool:
+        try:
+            return load_table(self.runtime.catalog, name) is not None
+        except LakeError as error:
+            raise as_stock(error) from error
 
     def _create_temporary(
         self, table: exp.Table, query: exp.Expr | None, types: dict[str, exp.DataType] | None

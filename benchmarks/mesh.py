@@ -1,0 +1,248 @@
+"""SQLMesh on Iceberg, DuckDB's part: what an atomic audited publish costs, and what it leaves behind.
+
+Publishing is compared with stock SQLMesh's own way in the same run: DELETE and INSERT, then the same
+audits, with no transaction and no tidying. Marts on Iceberg are compared with a DuckDB file.
+`--big` refreshes 100 times instead of 20 and adds a table of 100 million rows.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import sqlglot
+
+from benchmarks.results import Figure, against_goal, write
+from lake.catalog.live_files import read_live_files
+from lake.catalog.open import open_catalog
+from lake.catalog.tables import load_table
+from lake.control import migrate
+from lake.mesh.lookup import CatalogViews
+from lake.mesh.resolve import inline_views
+from lake.settings import Project, load_settings
+from lake.stack import start, stop
+from lake.types import TableName
+from tests.fakes.mesh import MeshProject, mesh_project
+
+BIG = "--big" in sys.argv
+ROWS = 1_000_000
+DAYS = 40
+REPUBLISHES = 20
+REFRESHES = 100 if BIG else 20
+AUDITS = "not_null(columns := (id, day, v)), unique_values(columns := (id)), forall(criteria := (v >= 0))"
+MARTS = {
+    "lines": "SELECT id, household, store, day, v::DECIMAL(12, 2) AS v FROM {source}",
+    "store_days": "SELECT store, day, COUNT(*) AS n, SUM(v) AS v, COUNT(DISTINCT household) AS households"
+    " FROM {source} GROUP BY ALL",
+    "households": "SELECT household, COUNT(*) AS n, SUM(v) AS v, MAX(day) AS newest"
+    " FROM {source} GROUP BY ALL",
+}
+READS = (
+    "SELECT store, SUM(v) FROM {lines} WHERE day >= DATE '2026-09-20' GROUP BY ALL",
+    "SELECT COUNT(*), SUM(n), SUM(v) FROM {store_days}",
+    "SELECT MAX(newest), SUM(v) FROM {households}",
+)
+
+
+def main() -> None:
+    """Run everything on a stack of its own."""
+    with tempfile.TemporaryDirectory(prefix="lakemesh-bench-") as folder:
+        project = Project(root=Path(folder).resolve())
+        (project.root / "config.yaml").touch()
+        try:
+            start(project)
+            settings = load_settings(project=project)
+            migrate(settings.postgres)
+            with mesh_project(project.root / "mesh", settings) as mesh:
+                write("mesh", list(_figures(mesh, project.root)))
+        finally:
+            stop(project)
+
+
+def _figures(mesh: MeshProject, folder: Path) -> Iterator[Figure]:
+    mesh.sql(
+        f"CREATE TABLE {{raw}}.s AS SELECT i::BIGINT AS id, (hash(i) % 2500)::INT AS household,"
+        f" (hash(i + 1) % 500)::INT AS store, DATE '2026-09-01' + (i % {DAYS})::INT AS day,"
+        f" (i % 1000 / 7)::DECIMAL(12, 2) AS v FROM range({ROWS}) r(i)"
+    )
+    between = "FROM {raw}.s WHERE day BETWEEN @start_date AND @end_date"
+    header = "kind INCREMENTAL_BY_TIME_RANGE (time_column day), start '2026-09-01', partitioned_by (day(day))"
+    for name in ("ours", "plain"):
+        mesh.model(name, header, f"SELECT id, day, store, v {between}", audits=AUDITS)
+    mesh.model("whole", "kind FULL", "SELECT id, day, v FROM {raw}.s WHERE store < 50")
+    mesh.model("v1", "kind VIEW", "SELECT id, day, v FROM {me}.whole")
+    mesh.model("v2", "kind VIEW", "SELECT day, SUM(v) AS v FROM {me}.v1 GROUP BY day")
+    context = mesh.context()
+    mesh.plan(context)
+    yield from _publishing(mesh, context)
+    yield from _refreshing(mesh, context)
+    yield _resolving(mesh)
+    yield from _marts(mesh, folder)
+    if BIG:
+        yield _touching(mesh)
+    context.close()
+
+
+def _publishing(mesh: MeshProject, context: Any) -> Iterator[Figure]:
+    """Restate the same ten days again and again, ours and the stock way in turns."""
+    seconds: dict[str, list[float]] = {"ours": [], "plain": []}
+    before = {f.path for f in _live(mesh, context, "ours").files}
+    for number in range(REPUBLISHES):
+        seconds["ours"].append(_evaluation(mesh, context, "ours"))
+        with _stock_publishing():
+            seconds["plain"].append(_evaluation(mesh, context, "plain"))
+        if number == 0:
+            after = {f.path for f in _live(mesh, context, "ours").files}
+            new = len(after - before)
+            yield _ratio("files of a publish of 10 days of 40", new, "files", "days published", 10)
+    for name, part in (("fresh", slice(0, 5)), (f"after {REPUBLISHES} times", slice(-5, None))):
+        ours, plain = (statistics.median(seconds[which][part]) for which in ("ours", "plain"))
+        yield _ratio(f"audited publish, {name} (≤ 1.1)", ours, "s", "delete + insert + audits", plain)
+
+
+def _refreshing(mesh: MeshProject, context: Any) -> Iterator[Figure]:
+    """Refresh a FULL model; compare files and read time with those after the first refresh."""
+
+    def refresh() -> None:
+        mesh.plan(context, restate_models=[f"{mesh.name}.whole"])
+
+    table = "lake." + ".".join(mesh.physical(context, "whole"))
+    refresh()
+    files, read = len(_live(mesh, context, "whole").files), _read_seconds(mesh, table)
+    for _ in range(REFRESHES - 1):
+        refresh()
+    live = _live(mesh, context, "whole")
+    left = len(live.files) + sum(len(f.deletes) for f in live.files)
+    yield _ratio(f"files of a FULL model, {REFRESHES} refreshes (≤ 1.5)", left, "files", "after 1", files)
+    now = _read_seconds(mesh, table)
+    yield _ratio(f"reading it, {REFRESHES} refreshes (≤ 1.5)", now, "s", "after 1", read)
+
+
+def _resolving(mesh: MeshProject) -> Figure:
+    sql = f"SELECT * FROM {mesh.name}.v2 JOIN {mesh.name}.v1 USING (day) JOIN {mesh.name}.whole USING (day)"
+    statement, catalog = sqlglot.parse_one(sql, dialect="duckdb"), open_catalog(mesh.settings)
+    taken = _median(30, lambda: inline_views(statement, CatalogViews(catalog)))
+    return against_goal("resolving a query on three views (median)", taken * 1000, "ms", 10)
+
+
+def _marts(mesh: MeshProject, folder: Path) -> Iterator[Figure]:
+    """Build and read mart-like tables on Iceberg and in a DuckDB file, from copies of one source."""
+    local = duckdb.connect(str(folder / "local.duckdb"))
+    local.register("source", mesh.engine.execute(f"SELECT * FROM lake.{mesh.raw}.s").to_arrow_table())
+    local.execute("CREATE TABLE s AS SELECT * FROM source")
+    mesh.sql("CREATE SCHEMA {me}_marts")
+    lake = (mesh.engine, f"lake.{mesh.name}_marts", f"lake.{mesh.raw}.s")
+    built, read = [], []
+    for engine, place, source in (lake, (local, "main", "s")):
+        builds = [f"CREATE TABLE {place}.{n} AS {query.format(source=source)}" for n, query in MARTS.items()]
+        built.append(sum(_timed(engine.execute, sql) for sql in builds))
+        names = {name: f"{place}.{name}" for name in MARTS}
+        read.append(sum(_median(7, _fetch, engine, sql.format(**names)) for sql in READS))
+    yield _ratio("building marts on Iceberg (≤ 2.5)", built[0], "s", "DuckDB's own file", built[1])
+    yield _ratio("reading marts on Iceberg (≤ 1.6)", read[0], "s", "DuckDB's own file", read[1])
+
+
+def _touching(mesh: MeshProject) -> Figure:
+    """Publish one day of a table of 100 million rows in 100 days; count the data files that change."""
+    mesh.sql("CREATE TABLE {raw}.big (id BIGINT, day DATE) PARTITIONED BY (day(day))")
+    first = "DATE '2026-01-01'"
+    for low in range(0, 100, 10):
+        days = f"{first} + ({low} + i % 10)::INT"
+        mesh.sql(f"INSERT INTO {{raw}}.big SELECT i, {days} FROM range(10000000) r(i)")
+    catalog, name = open_catalog(mesh.settings), TableName(schema=mesh.raw, name="big")
+    before = {f.path for f in read_live_files(_some(load_table(catalog, name))).files}
+    mesh.sql("BEGIN")
+    mesh.sql("DELETE FROM {raw}.big WHERE day = DATE '2026-02-01'")
+    mesh.sql("INSERT INTO {raw}.big SELECT i, DATE '2026-02-01' FROM range(1000000) r(i)")
+    mesh.sql("COMMIT")
+    live = read_live_files(_some(load_table(catalog, name))).files
+    changed = [f for f in live if f.path not in before or f.deleted]
+    return _ratio("files touched by a day of 100 M rows", len(changed), "files", "of the table", len(live))
+
+
+def _ratio(metric: str, value: float, unit: str, against: str, other: float) -> Figure:
+    return Figure(
+        metric=metric, value=round(value, 3), unit=unit, against=against, ratio=round(value / other, 2)
+    )
+
+
+def _evaluation(mesh: MeshProject, context: Any, model: str) -> float:
+    """Restate ten days and return the seconds in which they were evaluated, audited and published."""
+    from sqlmesh.core.scheduler import Scheduler
+
+    taken: list[float] = []
+    method = Scheduler.evaluate
+
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        began = time.monotonic()
+        try:
+            return method(*args, **kwargs)
+        finally:
+            taken.append(time.monotonic() - began)
+
+    Scheduler.evaluate = timed  # type: ignore[method-assign]
+    try:
+        mesh.plan(context, restate_models=[f"{mesh.name}.{model}"], start="2026-09-11", end="2026-09-20")
+    finally:
+        Scheduler.evaluate = method  # type: ignore[method-assign]
+    return sum(taken)
+
+
+@contextmanager
+def _stock_publishing() -> Iterator[None]:
+    """Let SQLMesh write and audit with nothing of ours around it."""
+    from lake.mesh import seams
+    from lake.mesh.publish import Publication
+
+    ours = seams.publish
+
+    def bare(runtime: Any, work: Any, evaluate: Callable[[Any], Any]) -> Any:
+        from lake.clock import SystemClock
+
+        return evaluate(Publication(runtime=runtime, work=work, clock=SystemClock()))
+
+    seams.publish = bare  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        seams.publish = ours
+
+
+def _live(mesh: MeshProject, context: Any, model: str) -> Any:
+    schema, name = mesh.physical(context, model)
+    catalog = open_catalog(mesh.settings)
+    return read_live_files(_some(load_table(catalog, TableName(schema=schema, name=name))))
+
+
+def _read_seconds(mesh: MeshProject, table: str) -> float:
+    return _median(9, _fetch, mesh.engine, f"SELECT day, COUNT(*), SUM(v) FROM {table} GROUP BY ALL")
+
+
+def _fetch(engine: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
+    return engine.execute(sql).fetchall()
+
+
+def _median(times: int, act: Callable[..., object], *arguments: Any) -> float:
+    return statistics.median(_timed(act, *arguments) for _ in range(times))
+
+
+def _timed(act: Callable[..., object], *arguments: Any) -> float:
+    began = time.monotonic()
+    act(*arguments)
+    return time.monotonic() - began
+
+
+def _some(state: Any) -> Any:
+    assert state is not None
+    return state
+
+
+if __name__ == "__main__":
+    main()
