@@ -48,7 +48,7 @@ class Judge:
     def judge(self, records: Records) -> Judged:
         """Decode and check; the good rows keep the order of the source."""
         split = records.split(self._check)
-        good = split.places if split.places is not None else pa.array(range(len(records)), pa.int64())
+        good = split.places if split.places is not None else pa.arange(0, len(records))
         rows, failures = split.rows, dict(split.failures)
         ahead = self._is_ahead(rows)
         if ahead is not None:

@@ -190,7 +190,7 @@ def _lines(lines: list[bytes], start: int, skip: int) -> Iterator[Piece]:
 
 
 def _numbers(start: int, end: int) -> pa.Int64Array:
-    return pa.array(range(start, end), pa.int64())
+    return pa.arange(start, end)
 
 
 def _passing_over(start: int, count: int, taken: set[int]) -> pa.Int64Array:
