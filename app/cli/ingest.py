@@ -116,9 +116,13 @@ def resume(
 @cli.command("status")
 def status(streams: Streams = None, *, as_json: frame.JsonFlag = False) -> None:
     """Show position, end, lag and pace of every partition, and what stands still."""
+    from datetime import UTC, datetime
+
+    from ingest.deploy.review import overdue
     from ingest.status import read_status
 
-    found = read_status(load_settings(), _contracts(streams))
+    contracts = _contracts(streams)
+    found = read_status(load_settings(), contracts)
     if as_json:
         frame.print_json([{**frame.to_plain(s), "lag": s.lag, "lag_seconds": s.lag_seconds} for s in found])
         return
@@ -143,6 +147,8 @@ def status(streams: Streams = None, *, as_json: frame.JsonFlag = False) -> None:
             for s in found
         ],
     )
+    for warning in overdue(contracts, datetime.now(UTC).date()):
+        frame.say(f"warning: {warning}")
     for s in found:
         if s.problem:
             frame.say(f"{s.stream}: {s.problem}")

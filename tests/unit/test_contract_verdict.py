@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal as Number
 
 import pytest
 
-from lake.contracts import Compatibility, Contract, Format, Mode, Rule, RuleKind, parse_contract
+from ingest.deploy.review import overdue
+from lake.contracts import Compatibility, Contract, Format, Mode, Rule, RuleKind, Status, parse_contract
 from lake.contracts.evolution import Effect, find_changes, judge
 from lake.types import Field, Primitive
 from tests.unit.test_contract_model import EVENTS
@@ -143,3 +145,13 @@ def test_readers_are_asked_about_touched_columns_only():
     new = changed(PIECES, "{name: pieces, logicalType: string}\n      - {name: note, logicalType: string}")
 
     assert judge(replace(new, compatibility=Compatibility.NONE), [BASE]).columns == ("pieces",)
+
+
+def test_a_version_past_the_end_of_its_support_is_a_warning():
+    """From the day after, and only while it is deprecated; it goes on landing."""
+    old = replace(BASE, status=Status.DEPRECATED, end_of_support=date(2026, 1, 31))
+
+    assert list(overdue([old], date(2026, 1, 31))) == []
+    assert list(overdue([replace(old, status=Status.ACTIVE)], date(2026, 2, 3))) == []
+    (warning,) = overdue([old], date(2026, 2, 3))
+    assert "orders 1.0.0 is deprecated and its support ended on 2026-01-31, 3 days ago" in warning
