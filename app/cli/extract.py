@@ -1,4 +1,4 @@
-"""`lake extract`: fetch what is new from APIs."""
+"""`lake extract`: fetch what is new from APIs, files, databases and resources of dlt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from app.cli import frame
 from lake.settings import load_settings
 
-cli = typer.Typer(help="Extracts from APIs.", no_args_is_help=True)
+cli = typer.Typer(help="Extracts from APIs, files, databases and resources of dlt.", no_args_is_help=True)
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="[SOURCE[/RESOURCE]]...", help="All of them when none is named.")
@@ -65,14 +65,19 @@ def status(*, as_json: frame.JsonFlag = False) -> None:
     if as_json:
         frame.print_json(found)
         return
-    columns = ("extract", "stream", "rows", "quarantined", "since", "last commit", "bad share", "breaker")
+    columns = (
+        "extract", "kind", "stream", "rows", "quarantined", "since", "files", "last commit", "bad share",
+        "breaker",
+    )  # fmt: skip
     rows = [
         (
             f"{s.source}/{s.resource}",
+            s.kind,
             s.stream,
             s.rows,
             s.quarantined,
-            s.since,
+            s.since if not s.under_way else f"{s.since or 'beginning'}, under way",
+            s.files or None,
             s.last_commit,
             None if s.pace.bad_share is None else f"{s.pace.bad_share:.4%}",
             s.breaker,

@@ -32,10 +32,12 @@ class Extract:
         return Origin(source=self.source.source, resource=self.resource.name)
 
 
-def plan_extracts(project: Project, names: Sequence[str] = ()) -> tuple[Extract, ...]:
+def plan_extracts(
+    project: Project, names: Sequence[str] = (), *, manual: bool = False
+) -> tuple[Extract, ...]:
     """Return what `names` (sources or source/resource) stand for, each with its contract.
 
-    None means all but those of manual sources.
+    None means all; those of manual sources only when they are asked for.
 
     Raises BadInputError for an unknown name, ConfigurationError when source and contract disagree.
     """
@@ -48,7 +50,7 @@ def plan_extracts(project: Project, names: Sequence[str] = ()) -> tuple[Extract,
         )
     wanted = set(names)
     if not wanted:
-        return tuple(extract for extract in every if not extract.source.manual)
+        return tuple(extract for extract in every if manual or not extract.source.manual)
     return tuple(extract for extract in every if {extract.name, extract.source.source} & wanted)
 
 

@@ -22,7 +22,10 @@ class ExtractStatus:
     resource: str
     stream: str
     owner: str
+    kind: str  # api, files, postgres, dlt
     since: str | None  # the cursor
+    under_way: bool  # a run ended in the middle, and the next goes on there
+    files: int  # known ones
     rows: int  # of the table, every version of a record counts
     quarantined: int
     last_commit: datetime | None
@@ -34,7 +37,7 @@ def extract_status(settings: Settings) -> tuple[ExtractStatus, ...]:
     """Return all extracts of the project; raises UnavailableError when the catalog doesn't answer."""
     catalog = open_catalog(settings)
     found = []
-    extracts = plan_extracts(Project(root=settings.project_root))
+    extracts = plan_extracts(Project(root=settings.project_root), manual=True)
     breakers = breakers_of(settings, [extract.contract.stream for extract in extracts])
     for extract in extracts:
         contract = extract.contract
@@ -48,7 +51,10 @@ def extract_status(settings: Settings) -> tuple[ExtractStatus, ...]:
                 resource=contract.resource,
                 stream=contract.stream,
                 owner=contract.owner,
+                kind=extract.source.type,
                 since=cursor.since,
+                under_way=any(cursor.place.get(name) for name in ("page", "open")),
+                files=len(cursor.place.get("files", ())),
                 rows=raw.rows if raw else 0,
                 quarantined=bad.rows if bad else 0,
                 last_commit=raw.committed_at if raw else None,
