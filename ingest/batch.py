@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
@@ -47,13 +47,15 @@ class Checked:
 class Batch:
     """Everything that one landing commit takes; decoding may still be under way.
 
-    `bytes` is what its records weighed when they were read.
+    `bytes` is what its records weighed when they were read. `looked` names, for partitions that were read
+    to their end, a moment by which all that was in the log is in this batch or an earlier one.
     """
 
     ranges: Mapping[Partition, Range]
     parts: Mapping[Partition, Sequence[Future[Checked]]]
     records: int
     bytes: int = 0
+    looked: Mapping[Partition, datetime] = field(default_factory=dict)
 
 
 class RecordCheck:

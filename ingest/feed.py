@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
+from datetime import datetime
 from threading import Event
 
 from ingest.flow import Flow, plan_flow
@@ -47,6 +48,7 @@ class Feed:
         self._failure: BaseException | None = None
         self._goals: dict[Shard, Offset] = {}
         self._read_out: set[Shard] = set()
+        self._asked: dict[Shard, datetime] = {}
         self._shards: frozenset[Shard] = frozenset()
         self._paused: frozenset[Shard] = frozenset()
         self._held: tuple[Lane, ...] = ()
@@ -101,6 +103,18 @@ class Feed:
             for lane in self._by_topic[chunk.shard.topic]:
                 self._guard(lane, lane.take, chunk)
         self._read_out |= polled.ended.keys()
+        for shard in [shard for shard in self._asked if shard in polled.ended or self._is_at_goal(shard)]:
+            moment = self._asked.pop(shard)
+            for lane in self._by_topic[shard.topic]:
+                lane.look(shard.partition, moment)
+
+    def _is_at_goal(self, shard: Shard) -> bool:
+        """Tell whether all is taken up to an end that was told after the shard was begun."""
+        goal = self._goals.get(shard)
+        if goal is None or shard in self._read_out:
+            return False  # once read out, only a new answer says that the end is where it was
+        readers = [own for own in self._by_topic[shard.topic] if shard.partition in own.partitions]
+        return all((lane.wants(shard.partition) or 0) >= goal for lane in readers)
 
     def _watch_logs(self) -> None:
         """Compare positions with the logs as soon as a fetch tells where they end."""
@@ -135,10 +149,27 @@ class Feed:
             if done is not None and done.done():
                 self._settle(lane)
         self._restart()
+        self._look_again()
         self._follow_plan()
         if self._wait_for_room():
             self._follow_plan()
         self._pause()
+
+    def _look_again(self) -> None:
+        """Ask for the end of quiet logs once in a while, and commit what that says.
+
+        A log's end is told once; only a fetch that is sent later shows that it still is the end.
+        """
+        now = self._clock.now()
+        for lane in self._alive():
+            if not lane.is_committing and lane.has_look():
+                self._guard(lane, lane.hand_over)
+            elif lane.wants_a_look(now):
+                for partition in lane.partitions:
+                    shard = Shard(lane.topic.name, partition)
+                    if shard in self._read_out and shard not in self._asked and shard not in self._paused:
+                        self._asked[shard] = now
+                        self._reader.seek(shard, self._first_wanted(shard))
 
     def _follow_plan(self) -> None:
         lanes = tuple(self._alive())
@@ -227,6 +258,8 @@ class Feed:
         self._goals.clear()
         self._read_out.clear()
         self._shards, self._paused = frozenset(shards), frozenset()
+        # An end that is told from here on was read by a fetch sent later: so much is certain of it.
+        self._asked = dict.fromkeys(shards, self._clock.now())
         for lane in self._alive():
             own = [shard.partition for shard in shards if shard.topic == lane.topic.name]
             self._guard(lane, lane.begin, own, self._start_of(lane))

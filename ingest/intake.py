@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
 
 from ingest.batch import Batch, Checked, Range, RecordCheck, join_chunks
 from ingest.codec import Failure
@@ -149,7 +151,7 @@ class Intake:
             or age >= (self._settings.commit_seconds if records else _PASSING_SECONDS)
         )
 
-    def seal(self) -> Batch | None:
+    def seal(self, looked: Mapping[Partition, datetime] = MappingProxyType({})) -> Batch | None:
         """Return what was taken as a batch and begin the next one after it; None when there is nothing."""
         taken = {p: own for p, own in self._open.items() if own.records or own.has_passed}
         if not taken:
@@ -166,6 +168,7 @@ class Intake:
             parts={p: tuple(own.parts) for p, own in taken.items() if own.parts},
             records=sum(own.records for own in taken.values()),
             bytes=sum(own.bytes for own in taken.values()),
+            looked=dict(looked),
         )
         for own in taken.values():
             own.restart()

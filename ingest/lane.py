@@ -6,10 +6,11 @@ The numbers are the steps of "Land a batch". What reads the log is a feed; it se
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 
-from ingest.batch import RecordCheck
+from ingest.batch import Batch, Range, RecordCheck
 from ingest.care import TableCare
 from ingest.flow import Load
 from ingest.intake import DecodePool, Intake
@@ -29,6 +30,8 @@ from lake.settings import LandingSettings
 from lake.types import Offset, Partition
 
 log = get_logger("ingest")
+
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class Lane:
@@ -67,6 +70,9 @@ class Lane:
         self._in_flight: tuple[Future[Written], int] | None = None
         self._stored: dict[Partition, Position] = {}
         self._landed: dict[Partition, Offset] = {}
+        self._settings = settings
+        self._looked: dict[Partition, datetime] = {}
+        self._last_look = _NEVER  # the earliest of what the table says of the partitions
         self._partitions: tuple[Partition, ...] = ()
         self._done = Written(landed=0, quarantined=0, commits=0, positions={})
         self._ended_at = clock.monotonic()
@@ -112,6 +118,7 @@ class Lane:
             self._reload()
         self._is_fresh = False
         writer = self._writer
+        writer.begin()
         stored, quarantined = writer.positions(writer.raw), writer.positions(writer.quarantine)
         for partition in partitions:
             position, beyond = stored.get(partition), quarantined.get(partition)
@@ -122,6 +129,10 @@ class Lane:
             if beyond is not None:
                 check_history(writer.quarantine, partition, beyond)
             self._begin_one(partition, position, beyond)
+        self._looked.clear()
+        known = writer.horizons(writer.raw)
+        looks = [(known[p].looked if p in known else None) or _NEVER for p in partitions]
+        self._last_look = min(looks, default=_NEVER)
         self._stored = {p: stored[p] for p in partitions if p in stored}
         self._landed |= {p: position.offset for p, position in self._stored.items()}
 
@@ -189,6 +200,10 @@ class Lane:
                 return
             self._intake.add(self._waiting.popleft())
 
+    def look(self, partition: Partition, moment: datetime) -> None:
+        """Note that what was in the log by `moment` has been taken."""
+        self._looked[partition] = moment
+
     def wants(self, partition: Partition) -> Offset | None:
         """Return the next offset that this lane wants; None: from the log's start."""
         return self._intake.reached(partition)
@@ -196,6 +211,10 @@ class Lane:
     def landed(self, partition: Partition) -> Offset:
         """Return up to where a partition has landed, as far as this lane knows."""
         return self._landed.get(partition, Offset(0))
+
+    def has_look(self) -> bool:
+        """Tell whether a commit without records is due."""
+        return not self._is_away and not self.must_restart and self._look_alone() is not None
 
     def load(self) -> Load:
         """Return what the lane holds and wants."""
@@ -212,9 +231,31 @@ class Lane:
         self.settle()
         if self.must_restart or self._is_away:
             return
-        batch = self._intake.seal()
+        looked = {} if self.is_waiting else self._looked
+        batch = self._intake.seal(looked) or self._look_alone()
         if batch is not None:
+            self._note_look(looked)
             self._in_flight = self._committers.submit(self._writer.land, batch), batch.bytes
+
+    def _note_look(self, looked: Mapping[Partition, datetime]) -> None:
+        if looked and looked.keys() >= set(self._partitions):
+            self._last_look = min(looked.values())
+
+    def _look_alone(self) -> Batch | None:
+        """Return a commit of no records that says how far was read; None when one said it lately."""
+        if self.is_waiting or not self._looked.keys() >= set(self._partitions):
+            return None
+        ranges = {p: Range(expected=o, next=o) for p in self._partitions if (o := self.wants(p)) is not None}
+        latest = min(self._looked.values(), default=_NEVER)
+        if not ranges or (latest - self._last_look).total_seconds() < self._settings.look_seconds:
+            return None
+        return Batch(ranges=ranges, parts={}, records=0, looked=dict(self._looked))
+
+    def wants_a_look(self, now: datetime) -> bool:
+        """Tell whether nothing has come for so long that the log's end should be asked for again."""
+        idle = not (self.is_committing or self.is_waiting or self._is_away or self._intake.records)
+        newest = min(self._looked.values(), default=self._last_look)
+        return idle and (now - newest).total_seconds() >= self._settings.look_seconds
 
     def settle(self) -> None:
         """7 Wait for the commit under way and take its result; a stale one asks for a restart."""

@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.batch import Batch, Checked, Range
+from ingest.horizon import Horizon, newest_event, read_horizons
+from ingest.horizon import to_properties as horizon_properties
+from ingest.lateness import Lateness, measure, to_summary
 from ingest.meta import with_meta
 from ingest.positions import Position, check_history, read_positions, to_properties
 from ingest.quarantine import BadRecord, to_rows
@@ -93,18 +97,32 @@ class Writer:
         routing: Routing | None = None,
     ) -> None:
         self._settings = settings
-        self._routing = routing
         self._breaker = breaker
+        self._routing = routing
         self.catalog = catalog
         self._contract = contract
         self._topic = topic
         self._clock = clock
         self.raw = raw
         self.quarantine = quarantine
+        self._refused: dict[Partition, Offset] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Take what the quarantine says now for what the reading goes by.
+
+        A later look at it, after a conflict over other partitions, must not count: a record that somebody
+        else has refused since is final, and whoever reads from here does not know it yet.
+        """
+        self._refused = {p: position.offset for p, position in self.positions(self.quarantine).items()}
 
     def positions(self, state: TableState) -> dict[Partition, Position]:
         """Return the positions of this stream's topic in a table."""
         return read_positions(state, cluster=self._settings.broker.cluster, topic_id=self._topic.id)
+
+    def horizons(self, state: TableState) -> dict[Partition, Horizon]:
+        """Return up to what times a table says that the partitions have landed."""
+        return read_horizons(state, cluster=self._settings.broker.cluster, topic_id=self._topic.id)
 
     def land(self, batch: Batch) -> Written:
         """Write and commit; returns only when the outcome is known.
@@ -128,7 +146,14 @@ class Writer:
             )
         # 5b Good rows, positions and stamp in one commit.
         ranges = {p: replace(r, produced_at=_newest(parts.get(p, ()))) for p, r in batch.ranges.items()}
-        state, plan = self._commit_ranges(self.raw, ranges, files, deadline)
+        state, plan = self._commit_ranges(
+            self.raw,
+            ranges,
+            files,
+            deadline,
+            horizons=self._horizons(parts, batch),
+            summary=to_summary(self._lateness(parts)),
+        )
         self.raw = state
         positions = {p: batch.ranges[p].next for p in plan.stage}
         if plan.drop:
@@ -166,8 +191,7 @@ class Writer:
         """Commit bad records; what the plan drops another writer has quarantined or moved."""
         if not bad:
             return CommitPlan(stage=(), drop=())
-        stored = self.positions(self.quarantine)
-        ranges = {p: _never_back(stored.get(p), batch.ranges[p].next) for p in bad}
+        ranges = {p: _never_back(self._refused.get(p), batch.ranges[p].next) for p in bad}
         files = {
             p: write_files(
                 self.quarantine,
@@ -182,6 +206,7 @@ class Writer:
         }
         state, plan = self._commit_ranges(self.quarantine, ranges, files, deadline)
         self.quarantine = state
+        self._refused |= {p: ranges[p].next for p in plan.stage}
         return plan
 
     def _commit_ranges(
@@ -190,6 +215,9 @@ class Writer:
         ranges: Mapping[Partition, Range],
         files: Mapping[Partition, Sequence[WrittenFile]],
         deadline: Deadline,
+        *,
+        horizons: Mapping[Partition, Horizon] = MappingProxyType({}),
+        summary: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[TableState, CommitPlan]:
         """Commit what still belongs on top of the table; 6: on a conflict look again, per partition."""
         attempt = 0
@@ -208,9 +236,16 @@ class Writer:
                 self.catalog,
                 state,
                 files=[file for p in plan.stage for file in files.get(p, ())],
-                properties=partial(self._properties, {p: ranges[p] for p in plan.stage}, claim),
+                properties=partial(
+                    self._properties,
+                    state,
+                    {p: ranges[p] for p in plan.stage},
+                    {p: horizon for p, horizon in horizons.items() if p not in plan.drop},
+                    claim,
+                ),
                 deadline=deadline,
                 retain=landing_retention(self._settings.landing),
+                summary=summary,
             )
             if isinstance(outcome, Landed):
                 return outcome.state, plan
@@ -225,16 +260,43 @@ class Writer:
             attempt += 1
 
     def _properties(
-        self, ranges: Mapping[Partition, Range], claim: Mapping[str, str], snapshot: NewSnapshot
+        self,
+        state: TableState,
+        ranges: Mapping[Partition, Range],
+        horizons: Mapping[Partition, Horizon],
+        claim: Mapping[str, str],
+        snapshot: NewSnapshot,
     ) -> dict[str, str]:
+        cluster, topic = self._settings.broker.cluster, self._topic.id
         reached = to_properties(
-            self._settings.broker.cluster,
-            self._topic.id,
+            cluster,
+            topic,
             {p: found.next for p, found in ranges.items()},
             snapshot,
             produced={p: at for p, found in ranges.items() if (at := found.produced_at) is not None},
         )
-        return {**reached, **claim}
+        return {**reached, **horizon_properties(state, cluster, topic, horizons), **claim}
+
+    def _horizons(
+        self, parts: Mapping[Partition, Sequence[Checked]], batch: Batch
+    ) -> dict[Partition, Horizon]:
+        """Return what a batch tells of the partitions: all of the topic's, so that none is forgotten."""
+        now, name = self._clock.now(), self._contract.event_time
+        newest = {
+            p: newest_event(pa.concat_tables([c.rows for c in found]).column(name), now)
+            for p, found in parts.items()
+        }
+        return {p: Horizon(newest=newest.get(p), looked=batch.looked.get(p)) for p in self._topic.partitions}
+
+    def _lateness(self, parts: Mapping[Partition, Sequence[Checked]]) -> Lateness | None:
+        every = [checked for found in parts.values() for checked in found]
+        if not every:
+            return None
+        return measure(
+            pa.concat_tables([c.rows for c in every]).column(self._contract.event_time),
+            pa.concat_tables([c.coordinates for c in every]).column("produced_at"),
+            self._contract.allowed_lateness,
+        )
 
     def _write_rows(self, partition: Partition, parts: Sequence[Checked]) -> tuple[WrittenFile, ...]:
         rows = pa.concat_tables([part.rows for part in parts])
@@ -257,8 +319,6 @@ def _newest(parts: Sequence[Checked]) -> datetime | None:
     return max((moment for moment in times if moment is not None), default=None)
 
 
-def _never_back(stored: Position | None, reached: Offset) -> Range:
+def _never_back(known: Offset | None, reached: Offset) -> Range:
     """Return the range of a quarantine commit: what was final before stays final."""
-    if stored is None:
-        return Range(expected=None, next=reached)
-    return Range(expected=stored.offset, next=max(stored.offset, reached))
+    return Range(expected=known, next=reached if known is None else max(known, reached))

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
+from types import MappingProxyType
 from uuid import uuid4
 
 import requests
@@ -126,18 +127,20 @@ def commit(
     retain: Retention | int | None = None,
     remove: Sequence[str] = (),
     growth: tuple[Step, ...] = (),
+    summary: Mapping[str, str] = MappingProxyType({}),
 ) -> Landed | Conflict:
     """Add `files` and set `properties` in one commit on top of exactly the main that `state` shows.
 
     `properties` may be a function of the new snapshot; those in `remove` are taken away. `retain` says
     which snapshots stay; older ones leave the metadata (files stay). The same files may be committed
     again after a Conflict. `growth` lets the columns follow a contract in the same commit (`plan_growth`
-    of the same state).
+    of the same state). `summary` is what the new snapshot says of itself.
     Raises UnavailableError (nothing was sent), HistoryError (the table is another one by now) or
     OutcomeUnknownError (the deadline ended first: the next run reads the table, which knows).
     """
     old = expirable(state, retain, deadline.clock.now())
-    staged = _stage(state, files, properties, stamp or str(uuid4()), old, remove, growth=growth)  # 1
+    name = stamp or str(uuid4())
+    staged = _stage(state, files, properties, name, old, remove, growth=growth, summary=summary)  # 1
     return settle(catalog, state, staged, deadline)
 
 
@@ -170,6 +173,7 @@ def _stage(  # noqa: PLR0917  one step of `commit`, its arguments are its local 
     remove: Sequence[str],
     *,
     growth: tuple[Step, ...],
+    summary: Mapping[str, str],
 ) -> Staged:
     """Write the manifests of the append and collect its updates; the catalog hears nothing yet."""
     table = state.handle
@@ -177,7 +181,7 @@ def _stage(  # noqa: PLR0917  one step of `commit`, its arguments are its local 
     with mapped(f"stage a commit of {state.name}"):
         if growth:
             stage_growth(transaction, growth, before=table.schema().fields[-1].name)
-        append = transaction.update_snapshot(snapshot_properties={STAMP: stamp}).merge_append()
+        append = transaction.update_snapshot(snapshot_properties={**summary, STAMP: stamp}).merge_append()
         snapshot = NewSnapshot(
             id=SnapshotId(append.snapshot_id), sequence=table.metadata.next_sequence_number()
         )

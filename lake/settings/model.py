@@ -101,6 +101,9 @@ class LandingSettings(Section):
     commit_bytes: int = Field(default=192 * 1024 * 1024, gt=0)
     commit_seconds: float = Field(default=5.0, gt=0)
     deadline_seconds: float = Field(default=120.0, gt=0)
+    look_seconds: float = Field(
+        default=300.0, gt=0, description="how often a stream that brings nothing says that it was looked at"
+    )
     memory_bytes: int = Field(
         default=300_000_000,
         gt=0,

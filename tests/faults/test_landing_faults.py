@@ -212,6 +212,28 @@ def test_a_zombie_that_woke_between_quarantine_and_table_adds_nothing(world: Top
     world.check()
 
 
+def test_a_record_that_another_refused_unseen_is_not_refused_twice(world: TopicWorld) -> None:
+    """The writer sees the other's quarantine by a conflict over another partition: no news to its reading."""
+    world.poison_every = 10
+    world.produce(300)
+    first, second = Hands(world), Hands(world)
+    mine, others = first.read(), second.read()
+    zero, one = Partition(0), Partition(1)
+
+    def only(batch: Batch, partition: Partition) -> Batch:
+        return replace(
+            batch, ranges={partition: batch.ranges[partition]}, parts={partition: batch.parts[partition]}
+        )
+
+    second.writer.catalog = CrashingCatalog(world.settings, at=1, after=True)
+    with pytest.raises(CrashError):  # it refuses records of partition 0 and dies before it lands the others
+        second.writer.land(only(others, zero))
+    assert first.writer.land(only(mine, one)).moved == ()
+    assert first.writer.land(only(mine, zero)).moved == (zero,)
+    run_streams(world.settings, [world.contract])
+    world.check()
+
+
 def test_a_foreign_commit_in_between_is_no_reason_to_write_the_rows_again(world: TopicWorld) -> None:
     """A real conflict: positions did not move, so the same files go on top of the new main, once."""
     world.produce(300)

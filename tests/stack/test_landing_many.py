@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from ingest import feed
+from ingest.horizon import Horizon, read_horizons
 from ingest.landing import run_streams
-from lake.catalog import open_catalog
+from ingest.lateness import from_summary
+from lake.broker import describe_topic
+from lake.catalog import TableState, load_table, open_catalog
 from lake.errors import HistoryError
 from lake.settings import Settings
+from lake.types import Partition, TableName
 from tests.fakes.topic_world import TopicWorld, landed, transactions
 
 pytestmark = pytest.mark.stack
@@ -70,3 +75,45 @@ def test_little_memory_makes_smaller_commits_and_loses_nothing(
     assert sum(r.commits for r in reports) > 2 * len(reports)  # one of each table, had there been room
     for world in made:
         world.check()
+
+
+def test_a_commit_says_up_to_when_each_partition_has_landed(lake_settings: Settings) -> None:
+    """Newest event and the look at the log's end, of quiet partitions too; a later look is a commit alone."""
+    (world,) = worlds(lake_settings, 1, 90)
+    began = datetime.now(UTC)
+    run_streams(lake_settings, [world.contract])
+    first = horizons(world)
+    assert set(first) == {0, 1, 2}
+    newest = max(row["transaction_timestamp"] for row in world.raw())
+    assert max(h.newest for h in first.values() if h.newest is not None) == newest
+    assert all(h.looked is not None and h.looked >= began for h in first.values())
+    assert run_streams(lake_settings, [world.contract])[0].commits == 0
+    looking = tuned(lake_settings, look_seconds=0.001)
+    assert (run_streams(looking, [world.contract])[0].was_idle, rows_of(world)) == (True, len(world.raw()))
+    again = horizons(world)
+    assert all((again[p].looked or began) > (first[p].looked or began) for p in first)
+    assert all(again[p].newest == first[p].newest for p in first)
+    assert from_summary(table_of(world).summary) is None  # a commit of no rows says nothing of lateness
+    world.produce(30)
+    run_streams(lake_settings, [world.contract])
+    lateness = from_summary(table_of(world).summary)
+    assert lateness is not None
+    assert 0 < lateness.rows <= 30
+    world.check()
+
+
+def table_of(world: TopicWorld) -> TableState:
+    name = TableName(schema=world.settings.landing.raw_schema, name=world.contract.stream)
+    state = load_table(open_catalog(world.settings), name)
+    assert state is not None
+    return state
+
+
+def rows_of(world: TopicWorld) -> int:
+    return table_of(world).rows
+
+
+def horizons(world: TopicWorld) -> dict[Partition, Horizon]:
+    topic = describe_topic(world.settings.broker, world.contract.topic)
+    assert topic is not None
+    return read_horizons(table_of(world), cluster=world.settings.broker.cluster, topic_id=topic.id)
