@@ -154,7 +154,8 @@ class TrinoPublication(Publication):
         using = merge.args["using"].this
         rows = using.this if isinstance(using, exp.Subquery) else using
         plain = is_plain_upsert(merge)
-        if self.change is not None and self.change.merge is not None and plain:
+        known = self.change
+        if known is not None and plain and (known.merge is not None or known.is_whole):
             into_stage = merge.copy()
             into_stage.set("this", exp.alias_(self._staged(), merge.this.alias, table=True))
             self.rows += adapter.run(into_stage)
