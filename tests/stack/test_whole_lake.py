@@ -72,7 +72,7 @@ def test_the_marts_hold_what_landed(lake):
 
 
 def runnable() -> list[str]:
-    lines = dict.fromkeys(line for _page, line in typed_commands() if _page != "tutorial.md")
+    lines = dict.fromkeys(line for page, line in typed_commands() if page != "tutorial.md")
     return [
         line for line in lines if not ELSEWHERE.search(line) and shlex.split(line)[0] in {"lake", "sqlmesh"}
     ]
