@@ -11,6 +11,7 @@ from ingest.quarantine.reading import QuarantineReader
 from ingest.replay.judge import ReplayJudge
 from ingest.replay.plan import by_partition, plan_chunks
 from ingest.replay.tables import ReplayTables, Who
+from ingest.schemas import SchemaDesk
 from lake.clock import Clock
 from lake.contracts import Contract
 from lake.errors import BadInputError
@@ -70,18 +71,22 @@ def replay(
     tables = ReplayTables(reader.session.catalog, reader.settings.landing, stream, who=who, clock=clock)
     tables.begin()
     found = reader.open_records(stream, cause)
-    judge = ReplayJudge(contract, clock)
+    schemas = SchemaDesk(reader.settings.registry, clock)
+    judge = ReplayJudge(contract, clock, schemas)
     landed = passed = commits = 0
     failing: Counter[Cause] = Counter()
-    for chunk in plan_chunks(found):
-        verdicts = [judge.judge(part, reader.contents(stream, part)) for part in by_partition(chunk)]
-        due = sum(v.records.num_rows for v in verdicts)
-        if due:
-            done = tables.land(verdicts)
-            landed, commits = landed + done, commits + bool(done)
-        passed += due
-        for verdict in verdicts:
-            failing += verdict.failing
+    try:
+        for chunk in plan_chunks(found):
+            verdicts = [judge.judge(part, reader.contents(stream, part)) for part in by_partition(chunk)]
+            due = sum(v.records.num_rows for v in verdicts)
+            if due:
+                done = tables.land(verdicts)
+                landed, commits = landed + done, commits + bool(done)
+            passed += due
+            for verdict in verdicts:
+                failing += verdict.failing
+    finally:
+        schemas.close()
     tables.finish()
     log.info("replay.done", stream=stream, landed=landed, failing=failing.total())
     return ReplayReport(

@@ -42,10 +42,9 @@ class RefusedWorld:
         self._log: dict[tuple[int, int], bytes | None] = {}
         self.topic = TopicWorld(settings, poison_every=29, contract=strict())
         self.land(count)
-        self.topic.contract = transactions()
 
     def land(self, count: int) -> None:
-        """Produce records and land them under the topic's present contract."""
+        """Produce records and land them under the contract that the tables are held to."""
         self.topic.produce(count)
         run_streams(self.settings, [self.topic.contract])
 

@@ -169,10 +169,7 @@ def test_a_replay_that_another_overtakes_drops_what_landed_meanwhile(world: Refu
 def test_a_replay_and_the_streams_writer_do_not_disturb_each_other(world: RefusedWorld) -> None:
     """Both lose a commit to the other, stage again, and positions stay where the writer put them."""
     world.replay(catalog=MeddlingCatalog(world.settings, at=1, meddle=lambda: world.land(60)))
-    world.check_all_landed()
-    world.topic.contract = strict()
-    world.land(60)
-    world.topic.contract = strict()
+    world.check()
     world.topic.produce(60)
     writer = MeddlingCatalog(world.settings, at=2, meddle=world.replay)
     run_streams(world.settings, [strict()], catalog=writer)
@@ -265,7 +262,6 @@ def test_random_crashes_and_meddlers_never_double_a_record(world: RefusedWorld) 
     print(f"seed {seed}")  # noqa: T201 - what a failure is repeated with
     draw = random.Random(seed)
     for _ in range(30):
-        world.topic.contract = draw.choice([strict(), world.topic.contract])
         world.land(draw.randrange(80))
         meddle = draw.choice([world.replay, lambda: world.land(20), lambda: world.replay(QUANTITY)])
         catalog = draw.choice(

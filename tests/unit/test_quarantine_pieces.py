@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
@@ -27,13 +28,16 @@ from ingest.quarantine.pending import (
 )
 from ingest.quarantine.reading import Coordinate, Rejected
 from ingest.replay import choose_contract
+from ingest.replay.judge import ROUTING_RULES, ReplayJudge, Verdict
 from ingest.replay.plan import by_partition, plan_chunks
 from ingest.tables import quarantine_name
 from lake.catalog import NewSnapshot
+from lake.clock import SystemClock
+from lake.contracts import Contract, Mode
 from lake.errors import BadInputError, ConfigurationError, HistoryError
 from lake.settings import LandingSettings
 from lake.types import Offset, Partition, SnapshotId
-from tests.fakes.topic_world import transactions
+from tests.fakes.topic_world import record, transactions
 from tests.unit.test_landing_plan import chain, table
 
 COORDINATE = st.tuples(st.sampled_from(["a", "b.c"]), st.integers(0, 3), st.integers(0, 2**40))
@@ -213,3 +217,84 @@ def test_a_version_that_does_not_exist_is_refused_with_those_that_do() -> None:
     """A replay under a contract that nobody meant would land wrong rows."""
     with pytest.raises(BadInputError, match=r"version 3; there is: 1\.0\.0"):
         choose_contract([transactions()], "transactions", "v3")
+
+
+class NoSchemas:
+    """A desk that is never asked."""
+
+    def known(self, number: int) -> None:
+        raise AssertionError(number)
+
+
+def kept(*rows: dict[str, Any]) -> tuple[pa.Table, pa.Table]:
+    """Return records and contents of quarantine for rows of one source and partition."""
+    seen = datetime(2025, 1, 2, tzinfo=UTC)
+    full = [
+        {"key": b"7", "produced_at": seen, "reason": "minimum", "idempotency_key": None, **row, "offset": n}
+        for n, row in enumerate(rows)
+    ]
+    contents = pa.Table.from_pylist(
+        full,
+        schema=pa.schema(
+            [
+                pa.field("offset", pa.int64()),
+                pa.field("key", pa.binary()),
+                pa.field("value", pa.binary()),
+                pa.field("produced_at", pa.timestamp("us", tz="UTC")),
+                pa.field("reason", pa.string()),
+                pa.field("idempotency_key", pa.string()),
+            ]
+        ),
+    )
+    count = len(rows)
+    records = pa.table(
+        {
+            "source": ["sales"] * count,
+            "partition": pa.array([3] * count, pa.int32()),
+            "offset": contents["offset"],
+            "first_seen": pa.array([seen] * count, pa.timestamp("us", tz="UTC")),
+        }
+    )
+    return records, contents
+
+
+def good(number: int) -> bytes:
+    return record(number, datetime(2025, 1, 1, tzinfo=UTC), random.Random(number))
+
+
+def judged(contract: Contract, *rows: dict[str, Any]) -> Verdict:
+    return ReplayJudge(contract, SystemClock(), cast("Any", NoSchemas())).judge(*kept(*rows))
+
+
+def test_a_replayed_record_is_checked_as_landing_checks_it() -> None:
+    """Coordinate, key, time and idempotency key are those of the record; what fails is counted by cause."""
+    found = judged(
+        transactions(),
+        {"value": good(1), "idempotency_key": "once"},
+        {"value": b"not json"},
+        {"value": good(2)},
+    )
+    metas = found.rows["meta"].to_pylist()
+    assert [(m["source"], m["partition"], m["offset"], m["key"]) for m in metas] == [
+        ("sales", 3, 0, "7"),
+        ("sales", 3, 2, "7"),
+    ]
+    assert [m["idempotency_key"] for m in metas] == ["once", None]
+    assert metas[0]["produced_at"] == datetime(2025, 1, 2, tzinfo=UTC)
+    assert found.records["offset"].to_pylist() == [0, 2]
+    assert dict(found.failing) == {Cause.parse("transactions/json"): 1}
+
+
+def test_a_replayed_change_keeps_its_operation() -> None:
+    """A stream of changes: without the operation, the newest row of a key would be wrong."""
+    contract = replace(transactions(), mode=Mode.UPSERT, key="household_id", primary_key=("household_id",))
+    found = judged(contract, {"value": good(6), "key": b"7"}, {"value": None, "key": b"7"})
+    assert [m["op"] for m in found.rows["meta"].to_pylist()] == ["update", "delete"]
+
+
+@pytest.mark.parametrize("rule", sorted(ROUTING_RULES))
+def test_a_record_that_no_stream_owns_is_not_landed_by_a_replay(rule: str) -> None:
+    """It may be a good record of another stream: quarantine keeps no headers to ask again."""
+    found = judged(transactions(), {"value": good(1), "reason": rule}, {"value": good(2)})
+    assert found.records["offset"].to_pylist() == [1]
+    assert dict(found.failing) == {Cause(stream="transactions", rule=rule, path=""): 1}
