@@ -31,6 +31,7 @@ CONTRACT = Contract(
     owner="test",
     description="People.",
     topic="people",
+    subject="people-value",
     event_time="born",
     primary_key=("id",),
     mode=Mode.UPSERT,
