@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ingest.lateness import Lateness, from_summary
 from lake.catalog import TableState
 from lake.catalog.history import Commit, read_commits
 
@@ -24,6 +25,7 @@ class Pace:
     records_per_second: float | None = None
     commits_per_minute: float | None = None
     bad_share: float | None = None
+    lateness: Lateness | None = None  # of the newest commit that says it
 
 
 NO_PACE = Pace()
@@ -51,4 +53,5 @@ def pace_of(landed: Sequence[Commit], refused: Sequence[Commit]) -> Pace:
         records_per_second=sum(c.records for c in later) / seconds if seconds > 0 else None,
         commits_per_minute=60 * len(later) / seconds if seconds > 0 else None,
         bad_share=bad / (good + bad) if good + bad else None,
+        lateness=next((late for c in reversed(landed) if (late := from_summary(c.summary))), None),
     )

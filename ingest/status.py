@@ -9,7 +9,7 @@ from datetime import datetime
 from ingest.pace import NO_PACE, Pace, read_pace
 from ingest.positions import Position, read_positions
 from ingest.tables import quarantine_name, raw_name
-from lake.broker import describe_topic, read_ends
+from lake.broker import describe_topic, read_true_ends
 from lake.catalog import LakeCatalog, load_table, open_catalog
 from lake.clock import Clock, SystemClock
 from lake.contracts import Contract
@@ -105,7 +105,7 @@ def _stream(settings: Settings, catalog: LakeCatalog, contract: Contract, now: d
         except HistoryError as error:
             problem = error.message
     reached = {partition: position.offset for partition, position in stored.items()}
-    ends = read_ends(settings.broker, contract.topic, near=reached) if topic is not None else {}
+    ends = read_true_ends(settings.broker, contract.topic, near=reached) if topic is not None else {}
     partitions = tuple(_partition(p, stored.get(p), end, now) for p, end in sorted(ends.items()))
     return StreamStatus(
         stream=contract.stream,

@@ -135,13 +135,15 @@ def status(streams: Streams = None, *, as_json: frame.JsonFlag = False) -> None:
     frame.print_table("Landing", columns, rows)
     frame.print_table(
         "Pace",
-        ("stream", "records/s", "commits/min", "bad share", "breaker"),
+        ("stream", "records/s", "commits/min", "bad share", "late p50 s", "late p99 s", "breaker"),
         [
             (
                 s.stream,
                 _number(s.pace.records_per_second),
                 _number(s.pace.commits_per_minute),
                 None if s.pace.bad_share is None else f"{s.pace.bad_share:.4%}",
+                _number(s.pace.lateness.p50 if s.pace.lateness else None),
+                _number(s.pace.lateness.p99 if s.pace.lateness else None),
                 s.breaker,
             )
             for s in found

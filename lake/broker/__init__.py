@@ -1,7 +1,7 @@
 """The Kafka API: topics, reading by offsets, ends of logs. Settings in, errors of lake.errors out."""
 
 from lake.broker.client import client_configuration, full_name
-from lake.broker.ends import read_ends
+from lake.broker.ends import read_ends, read_true_ends
 from lake.broker.probe import count_brokers
 from lake.broker.producer import Delivered, Outgoing, TopicProducer
 from lake.broker.reader import LogReader, Polled
@@ -31,4 +31,5 @@ __all__ = [
     "full_name",
     "header",
     "read_ends",
+    "read_true_ends",
 ]

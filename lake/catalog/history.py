@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from lake.catalog.commits import STAMP
@@ -11,10 +12,11 @@ from lake.catalog.tables import TableState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """One commit: when, and how many rows it added."""
+    """One commit: when, how many rows it added, and what else its snapshot's summary says."""
 
     at: datetime
     records: int
+    summary: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def read_commits(state: TableState) -> tuple[Commit, ...]:
@@ -24,6 +26,7 @@ def read_commits(state: TableState) -> tuple[Commit, ...]:
         Commit(
             at=datetime.fromtimestamp(s.timestamp_ms / 1000, UTC),
             records=int(s.summary.additional_properties.get("added-records", 0)),
+            summary=s.summary.additional_properties,
         )
         for s in found
         if s.summary is not None and STAMP in s.summary.additional_properties

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lake.broker import read_true_ends
 from lake.catalog import open_catalog
 from lake.catalog.views import load_view
 from lake.control import read_acts
@@ -98,3 +99,12 @@ def test_a_dead_service_gives_exit_code_4_its_name_and_a_command(
     assert run.returncode == 4
     assert f"{service}:" in run.stderr
     assert "lake status" in run.stderr
+
+
+def test_the_end_of_a_log_is_true_however_the_broker_is_asked(lake_settings: Settings) -> None:
+    """Also where its own answer would be wrong: then a fetch tells."""
+    world = TopicWorld(lake_settings)
+    world.produce(60)
+    for way in ("query", "fetch"):
+        broker = lake_settings.broker.model_copy(update={"end_offsets_by": way})
+        assert sum(read_true_ends(broker, world.contract.topic).values()) == 60

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ingest.lateness import KEY, Lateness, to_summary
 from ingest.metrics import LandingMetrics, harmless
 from ingest.pace import NO_PACE, Pace, pace_of
 from ingest.report import Progress
 from ingest.status import PartitionStatus, StreamStatus
+from lake.broker.ends import ends_agree
 from lake.catalog.history import Commit
 from lake.errors import UnavailableError
 from lake.types import Offset, Partition
@@ -131,3 +133,29 @@ def test_an_observer_that_fails_stops_neither_landing_nor_the_other_observers() 
 
     harmless(broken, seen.append)(progress(1, 0, 1))
     assert seen == [progress(1, 0, 1)]
+
+
+def test_lateness_is_that_of_the_newest_commit_that_says_it() -> None:
+    """A commit without rows says nothing; a damaged summary neither."""
+    late = Lateness(rows=3, p50=1.0, p99=9.0, longest=9.5)
+    said = Commit(at=NOW, records=3, summary=to_summary(late))
+    silent = Commit(at=NOW + timedelta(seconds=1), records=0, summary={KEY: "damaged"})
+    assert pace_of([said, silent], []).lateness == late
+    assert pace_of([silent], []).lateness is None
+
+
+@pytest.mark.parametrize(
+    ("before", "fetched", "after", "agree"),
+    [
+        ((5, 5), (5, 7), (5, 9), True),
+        ((5, 5), (5, 5), (5, 5), True),
+        ((5, 4), (5, 7), (5, 4), False),  # the answer is short: a log of 7 that is said to have 4
+        ((5, 9), (5, 7), (5, 9), False),  # the answer is long
+    ],
+)
+def test_a_broker_whose_answer_does_not_fit_a_fetch_is_found_out(
+    before: tuple[int, ...], fetched: tuple[int, ...], after: tuple[int, ...], *, agree: bool
+) -> None:
+    """A log may grow between the questions; it can't have been longer before."""
+    sides = [{Partition(p): Offset(end) for p, end in enumerate(ends)} for ends in (before, fetched, after)]
+    assert ends_agree(*sides) == agree
