@@ -11,7 +11,7 @@ from ingest.feed import Feed
 from ingest.intake import DecodePool
 from ingest.opening import Opening
 from ingest.report import Observer, StreamReport, ignore
-from ingest.schemas import SchemaDesk
+from ingest.schemas import open_desk
 from ingest.tables import raw_name
 from lake.broker import LogReader
 from lake.catalog import LakeCatalog, load_table, open_catalog
@@ -62,7 +62,7 @@ def run_streams(
     """
     shared, time = catalog or open_catalog(settings), clock or SystemClock()
     decoders, committers = DecodePool(), ThreadPoolExecutor(_COMMITTERS, "commit")
-    schemas = SchemaDesk(settings.registry, time)
+    schemas = open_desk(settings, project or contracts, time)
     reader = LogReader(
         settings.broker,
         group=f"lakemesh.{settings.landing.raw_schema}",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Protocol
 
+from ingest.deploy.history import read_history
+from ingest.registry.catalogue import Subjects, catalogue
 from lake.broker import RegisteredSchema, SchemaRegistry
 from lake.clock import Clock, Deadline
-from lake.errors import ConfigurationError
-from lake.settings import RegistrySettings
+from lake.contracts import Contract
+from lake.settings import RegistrySettings, Settings
 
 _LOOKUPS = 2
 _ABSENT_SECONDS = 60.0  # what the registry does not have is asked for again after so long
@@ -26,6 +28,34 @@ class SchemaSource(Protocol):
         """Look until the deadline; None: there is no such schema."""
 
 
+class ContractSchemas:
+    """The schemas that the contracts give, deployed versions among them, by the ids that they give too."""
+
+    def __init__(self, subjects: Subjects) -> None:
+        schemas = [entry.schema for entries in subjects.values() for entry in entries]
+        self._found = {s.id: RegisteredSchema(id=s.id, kind=s.type.value, text=s.text) for s in schemas}
+
+    def known(self, number: int) -> RegisteredSchema | None:
+        """Return the schema of an id."""
+        return self._found.get(number)
+
+    def find(self, number: int, deadline: Deadline) -> RegisteredSchema | None:
+        """Return the schema of an id at once: what is not here comes with another contract."""
+        del deadline
+        return self._found.get(number)
+
+
+def open_desk(settings: Settings, contracts: Sequence[Contract], clock: Clock) -> SchemaDesk:
+    """Return the lookups of a process: in the registry of the settings, or without one in the contracts."""
+
+    def connect() -> SchemaSource:
+        if settings.registry.url:
+            return SchemaRegistry(settings.registry, clock)
+        return ContractSchemas(catalogue(contracts, read_history(settings.postgres)))
+
+    return SchemaDesk(settings.registry, clock, connect)
+
+
 class SchemaDesk:
     """The lookups of all streams of a process; any thread may use it.
 
@@ -34,23 +64,14 @@ class SchemaDesk:
     answer, that is no fault of the records, and landing stops.
     """
 
-    def __init__(
-        self, settings: RegistrySettings, clock: Clock, connect: Callable[[], SchemaSource] | None = None
-    ) -> None:
+    def __init__(self, settings: RegistrySettings, clock: Clock, connect: Callable[[], SchemaSource]) -> None:
         self._settings = settings
         self._clock = clock
-        self._connect = connect or self._registry
+        self._connect = connect
         self._source: SchemaSource | None = None
         self._absent: dict[int, float] = {}
         self._lock = Lock()
         self._pool = ThreadPoolExecutor(_LOOKUPS, "registry")
-
-    def _registry(self) -> SchemaSource:
-        if not self._settings.url:
-            raise ConfigurationError(
-                "records name schemas of a registry, and none is set", hint="set LAKE_REGISTRY__URL"
-            )
-        return SchemaRegistry(self._settings, self._clock)
 
     def known(self, number: int) -> RegisteredSchema | None:
         """Return a schema that was looked up before."""

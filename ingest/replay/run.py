@@ -11,7 +11,7 @@ from ingest.quarantine.reading import QuarantineReader
 from ingest.replay.judge import ReplayJudge
 from ingest.replay.plan import by_partition, plan_chunks
 from ingest.replay.tables import ReplayTables, Who
-from ingest.schemas import SchemaDesk
+from ingest.schemas import open_desk
 from lake.clock import Clock
 from lake.contracts import Contract
 from lake.errors import BadInputError
@@ -71,7 +71,7 @@ def replay(
     tables = ReplayTables(reader.session.catalog, reader.settings.landing, stream, who=who, clock=clock)
     tables.begin()
     found = reader.open_records(stream, cause)
-    schemas = SchemaDesk(reader.settings.registry, clock)
+    schemas = open_desk(reader.settings, [contract], clock)
     judge = ReplayJudge(contract, clock, schemas)
     landed = passed = commits = 0
     failing: Counter[Cause] = Counter()

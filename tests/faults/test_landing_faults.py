@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from ingest.batch import Batch, Checked, Range, RecordCheck
 from ingest.landing import count_rows, run_streams
 from ingest.positions import property_key
-from ingest.schemas import SchemaDesk
+from ingest.schemas import ContractSchemas, SchemaDesk
 from ingest.tables import open_quarantine, open_raw
 from ingest.writer import Writer
 from lake.broker import LogReader, Shard, create_topic, describe_topic
@@ -142,7 +142,7 @@ def test_an_outcome_that_stays_unknown_ends_the_run_and_the_next_one_completes_i
 
 
 def desk() -> SchemaDesk:
-    return SchemaDesk(RegistrySettings(), SystemClock())
+    return SchemaDesk(RegistrySettings(), SystemClock(), lambda: ContractSchemas({}))
 
 
 class Hands:

@@ -18,8 +18,8 @@ from confluent_kafka import Producer
 from ingest.landing import run_streams
 from lake.broker import create_topic
 from lake.catalog import load_table, open_catalog
-from lake.contracts import Contract, Format, Framing, StreamKind
-from lake.contracts.derive import avro_schema
+from lake.contracts import Contract, Format, Framing, StreamKind, parse_contract
+from lake.contracts.derive import avro_schema, registered_schema
 from lake.errors import UnavailableError
 from lake.settings import Settings
 from lake.types import Decimal, Field, Primitive, TableName
@@ -247,3 +247,40 @@ def test_without_a_frame_the_contract_itself_is_the_schema(settings: Settings, w
     assert landed(run_streams(settings, [contract])) == (1, 0)
     (row,) = rows(settings, settings.landing.raw_schema)
     assert (row["id"], row["amount"], row["ordered_at"].timestamp()) == (7, Number("0.50"), 1_700_000_000)
+
+
+DOCUMENT = """
+apiVersion: v3.2.0
+kind: DataContract
+id: orders
+version: 1.0.0
+status: active
+description: {purpose: Orders.}
+team: {name: test}
+schema:
+  - name: orders
+    logicalType: object
+    physicalType: topic
+    physicalName: orders
+    customProperties:
+      - {property: format, value: avro}
+      - {property: eventTime, value: ordered_at}
+    properties:
+      - {name: id, logicalType: integer, primaryKey: true, required: true}
+      - {name: ordered_at, logicalType: timestamp}
+"""
+
+
+def test_without_a_registry_the_contracts_give_schemas_and_ids(lake_settings: Settings) -> None:
+    """What a producer writes with the ids of the gateway lands, though nobody serves a registry."""
+    contract = parse_contract(DOCUMENT)
+    create_topic(lake_settings.broker, contract.topic, partitions=1)
+    schema = registered_schema(contract)
+    out = BytesIO()
+    row = {"id": 7, "ordered_at": datetime.fromtimestamp(1_700_000_000, UTC)}
+    fastavro.schemaless_writer(out, fastavro.parse_schema(json.loads(schema.text)), row)
+    head = b"\x00" + schema.id.to_bytes(4, "big")
+    produce(lake_settings, head + out.getvalue(), b"\x00\x00\x00\x00\x01" + out.getvalue())
+    assert landed(run_streams(lake_settings, [contract])) == (1, 1)
+    (found,) = rows(lake_settings, lake_settings.landing.raw_schema)
+    assert (found["id"], found["ordered_at"].timestamp()) == (7, 1_700_000_000)

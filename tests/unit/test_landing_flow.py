@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ingest.batch import RecordCheck
 from ingest.flow import Load, plan_flow
 from ingest.intake import DecodePool, Intake
-from ingest.schemas import SchemaDesk
+from ingest.schemas import ContractSchemas, SchemaDesk
 from lake.broker import Chunk, Shard
 from lake.clock import SystemClock
 from lake.settings import LandingSettings, RegistrySettings
@@ -55,12 +55,8 @@ def chunk(first: int, count: int, *, partition: int = 0) -> Chunk:
 
 
 def intake(pool: DecodePool) -> Intake:
-    return Intake(
-        RecordCheck(transactions(), SchemaDesk(RegistrySettings(), SystemClock())),
-        pool,
-        LandingSettings(),
-        SystemClock(),
-    )
+    desk = SchemaDesk(RegistrySettings(), SystemClock(), lambda: ContractSchemas({}))
+    return Intake(RecordCheck(transactions(), desk), pool, LandingSettings(), SystemClock())
 
 
 def test_records_that_were_taken_are_not_taken_again() -> None:
