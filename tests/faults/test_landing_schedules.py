@@ -23,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import ingest.landing
 import ingest.opening
+import ingest.tables
 import ingest.writer
 import lake.catalog.tables
 from ingest.landing import run_streams
@@ -55,6 +56,16 @@ class QuickClock(SystemClock):
         self._slept += seconds
 
 
+class NeverOpen:
+    """A breaker that needs no PostgreSQL: every sixth record is bad here, and that is meant."""
+
+    def begin(self) -> None:
+        """Let everybody begin."""
+
+    def judge(self, shards: object) -> None:
+        """Find nothing wrong."""
+
+
 class Landing(RuleBasedStateMachine):
     """Produce, land with mishaps, look after tables, in any order; `model` is what was produced."""
 
@@ -77,6 +88,8 @@ class Landing(RuleBasedStateMachine):
         for module, name, stand_in in (
             (ingest.landing, "LogReader", lambda *_, **__: MemoryReader(self.log)),
             (ingest.opening, "describe_topics", lambda *_, **__: {self.contract.topic: topic}),
+            (ingest.opening, "StreamBreaker", lambda *_: NeverOpen()),
+            (ingest.tables, "record_deployed", lambda *_, **__: None),
             (lake.catalog.tables, "exclusive", lambda *_, **__: contextlib.nullcontext()),
         ):
             self.world.enter_context(patch.object(module, name, stand_in))

@@ -117,6 +117,11 @@ def test_an_incremental_model_is_not_partitioned_by_something_else(project: Cont
     assert {"incrementalispartitioned"} == _violated_by(project, elsewhere)
 
 
+# For streams that come over HTTP, as docs/gateway.md shows; the demo's come from a replayer. Its own test:
+# tests/macros/test_repeats.py.
+OFFERED = {"first_of_repeats"}
+
+
 def test_every_macro_is_used_by_a_model(project: Context) -> None:
     """A macro that no model calls is code without a purpose."""
     text = "\n".join(path.read_text() for path in (project.path / "models").rglob("*.sql"))
@@ -128,7 +133,7 @@ def test_every_macro_is_used_by_a_model(project: Context) -> None:
     }
 
     assert ours
-    assert ours <= called
+    assert ours - OFFERED <= called
 
 
 def test_every_query_and_audit_can_be_written_for_trino(project: Context) -> None:
