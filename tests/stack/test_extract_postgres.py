@@ -130,9 +130,11 @@ def rows_of(settings: Settings) -> list[dict[str, Any]]:
 INCREMENTAL = "incremental: {cursor: at, lookback: 60}"
 
 
-def test_only_what_changed_is_read_and_types_are_kept(stack: Settings, tmp_path: Path, erp: PostgresSettings):
+def test_only_what_changed_is_read_and_types_are_kept(
+    lake_settings: Settings, tmp_path: Path, erp: PostgresSettings
+):
     """Numerics are exact, dates, booleans and UUIDs come as the contract wants; bad rows go to quarantine."""
-    settings = project(stack, tmp_path, erp, INCREMENTAL, "append")
+    settings = project(lake_settings, tmp_path, erp, INCREMENTAL, "append")
 
     first, second = run(settings), run(settings)
     change(erp, "UPDATE sales.orders SET name = 'late', at = at + interval '30 seconds' WHERE id = 20")
@@ -149,10 +151,14 @@ def test_only_what_changed_is_read_and_types_are_kept(stack: Settings, tmp_path:
 
 @pytest.mark.parametrize("kill_at", [1, 4])
 def test_a_killed_run_goes_on_at_the_instant_of_its_last_commit(
-    stack: Settings, tmp_path: Path, erp: PostgresSettings, monkeypatch: pytest.MonkeyPatch, kill_at: int
+    lake_settings: Settings,
+    tmp_path: Path,
+    erp: PostgresSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    kill_at: int,
 ):
     """The database sorts, so what is committed is complete; each row is there once."""
-    settings = project(stack, tmp_path, erp, INCREMENTAL, "append")
+    settings = project(lake_settings, tmp_path, erp, INCREMENTAL, "append")
     monkeypatch.setattr("lake.postgres.batches._BATCH_BYTES", 200)
     real, count = ingest.extract.landing.commit, iter(range(100))
 
@@ -172,9 +178,9 @@ def test_a_killed_run_goes_on_at_the_instant_of_its_last_commit(
     assert sorted(r["id"] for r in rows_of(settings)) == list(range(1, 21))
 
 
-def test_a_full_read_lands_as_a_changelog(stack: Settings, tmp_path: Path, erp: PostgresSettings):
+def test_a_full_read_lands_as_a_changelog(lake_settings: Settings, tmp_path: Path, erp: PostgresSettings):
     """Inserts, updates and deletes against the last snapshot; an unchanged table adds nothing."""
-    settings = project(stack, tmp_path, erp, "refresh: {}", "upsert")
+    settings = project(lake_settings, tmp_path, erp, "refresh: {}", "upsert")
     run(settings)
     change(erp, "UPDATE sales.orders SET price = 7 WHERE id = 2")
     change(erp, "DELETE FROM sales.orders WHERE id = 3")
@@ -195,11 +201,11 @@ def test_a_full_read_lands_as_a_changelog(stack: Settings, tmp_path: Path, erp: 
     ],
 )
 def test_what_the_database_refuses_is_said_without_a_secret(
-    stack: Settings, tmp_path: Path, erp: PostgresSettings, case: Any
+    lake_settings: Settings, tmp_path: Path, erp: PostgresSettings, case: Any
 ):
     """The message names the database and what is wrong."""
     statement, variables, error, says = case
-    settings = project(stack, tmp_path, erp, INCREMENTAL, "append")
+    settings = project(lake_settings, tmp_path, erp, INCREMENTAL, "append")
     change(erp, statement)
     settings = settings.model_copy(update={"variables": settings.variables | variables})
 
