@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
-from datetime import datetime
 from threading import Event
 
+from ingest.ends import Ends
 from ingest.flow import Flow, plan_flow
 from ingest.lane import Lane
 from lake.broker import LogReader, Polled, Shard
 from lake.clock import Clock
+from lake.contracts import ContractMovedError
 from lake.errors import LakeError, TerminalError
 from lake.log import get_logger
 from lake.settings import LandingSettings
@@ -36,9 +37,12 @@ class Feed:
         settings: LandingSettings,
         clock: Clock,
         stop: Event,
+        reopen: Callable[[Lane], Lane | None],
     ) -> None:
+        """Serve these lanes; `reopen` gives one by the contract that its table is held to, None: not yet."""
         self._reader = reader
-        self._lanes = tuple(lanes)
+        self._reopen = reopen
+        self.lanes = tuple(lanes)  # the present ones: one may be followed by another
         self._settings = settings
         self._clock = clock
         self._stop = stop
@@ -46,9 +50,7 @@ class Feed:
         for lane in lanes:
             self._by_topic[lane.topic.name].append(lane)
         self._failure: BaseException | None = None
-        self._goals: dict[Shard, Offset] = {}
-        self._read_out: set[Shard] = set()
-        self._asked: dict[Shard, datetime] = {}
+        self._ends = Ends(reader)
         self._shards: frozenset[Shard] = frozenset()
         self._paused: frozenset[Shard] = frozenset()
         self._held: tuple[Lane, ...] = ()
@@ -67,25 +69,30 @@ class Feed:
                 on_lost=self._on_lost,
             )
         else:
-            every = [Shard(lane.topic.name, p) for lane in self._lanes for p in lane.topic.partitions]
+            every = [Shard(lane.topic.name, p) for lane in self.lanes for p in lane.topic.partitions]
             self._reader.assign(self._begin(list(dict.fromkeys(every))))
         self._read(follow=follow)
 
     def _alive(self) -> Iterator[Lane]:
-        return (lane for lane in self._lanes if lane.failure is None)
+        return (lane for lane in self.lanes if lane.failure is None and not lane.is_aside)
+
+    def _aside(self) -> Iterator[Lane]:
+        return (lane for lane in self.lanes if lane.failure is None and lane.is_aside)
 
     @staticmethod
     def _guard(lane: Lane, act: Callable[..., object], *arguments: object) -> None:
         """Act for a lane; an error that only its own stream has stops only that one."""
         try:
             act(*arguments)
+        except ContractMovedError as error:
+            lane.step_aside(error)
         except TerminalError as error:
             lane.fail(error)
 
     def _read(self, *, follow: bool) -> None:
         """2 Poll until size, age or memory says so, commit, and go on."""
         records = min(_RECORDS_PER_POLL, self._settings.commit_rows)
-        while not self._stop.is_set() and any(self._alive()):
+        while not self._stop.is_set() and (any(self._alive()) or any(self._aside())):
             polled = self._reader.poll(records=records, seconds=_POLL_SECONDS)
             if self._failure is not None:
                 raise self._failure
@@ -93,7 +100,7 @@ class Feed:
             self._keep_moving()
             if not follow and self._is_read_out():
                 self._commit_all()
-                if not self._restart():
+                if not self._restart() and not any(self._aside()):
                     return
         self._commit_all()
 
@@ -102,44 +109,31 @@ class Feed:
         for chunk in polled.chunks:
             for lane in self._by_topic[chunk.shard.topic]:
                 self._guard(lane, lane.take, chunk)
-        self._read_out |= polled.ended.keys()
-        for shard in [shard for shard in self._asked if shard in polled.ended or self._is_at_goal(shard)]:
-            moment = self._asked.pop(shard)
+        for shard, moment in self._ends.answers(polled.ended, self._reached).items():
             for lane in self._by_topic[shard.topic]:
                 lane.look(shard.partition, moment)
 
-    def _is_at_goal(self, shard: Shard) -> bool:
-        """Tell whether all is taken up to an end that was told after the shard was begun."""
-        goal = self._goals.get(shard)
-        if goal is None or shard in self._read_out:
-            return False  # once read out, only a new answer says that the end is where it was
-        readers = [own for own in self._by_topic[shard.topic] if shard.partition in own.partitions]
-        return all((lane.wants(shard.partition) or 0) >= goal for lane in readers)
+    def _reached(self, shard: Shard) -> Iterator[Offset]:
+        for lane in self._by_topic[shard.topic]:
+            if shard.partition in lane.partitions:
+                yield lane.wants(shard.partition) or Offset(0)
 
     def _watch_logs(self) -> None:
         """Compare positions with the logs as soon as a fetch tells where they end."""
         for lane in self._alive():
             for partition in lane.partitions:
                 shard = Shard(lane.topic.name, partition)
-                if shard in self._goals:
-                    continue
-                end = self._reader.end(shard)
-                if end is not None:
-                    self._goals[shard] = end
+                if (end := self._ends.learn(shard)) is not None:
                     for reader in self._by_topic[shard.topic]:
                         self._guard(reader, reader.check_end, partition, end)
 
     def _is_read_out(self) -> bool:
-        return all(
-            not lane.is_waiting and self._has_all(lane, partition)
+        return not any(self._aside()) and all(
+            not lane.is_waiting
+            and self._ends.has_reached(Shard(lane.topic.name, partition), lane.wants(partition))
             for lane in self._alive()
             for partition in lane.partitions
         )
-
-    def _has_all(self, lane: Lane, partition: Partition) -> bool:
-        shard = Shard(lane.topic.name, partition)
-        goal = self._goals.get(shard)
-        return goal is not None and (shard in self._read_out or (lane.wants(partition) or 0) >= goal)
 
     def _keep_moving(self) -> None:
         """Settle what is done, commit what is due, hold what has no room, begin anew what is stale."""
@@ -149,6 +143,7 @@ class Feed:
             if done is not None and done.done():
                 self._settle(lane)
         self._restart()
+        self._replace()
         self._look_again()
         self._follow_plan()
         if self._wait_for_room():
@@ -167,8 +162,7 @@ class Feed:
             elif lane.wants_a_look(now):
                 for partition in lane.partitions:
                     shard = Shard(lane.topic.name, partition)
-                    if shard in self._read_out and shard not in self._asked and shard not in self._paused:
-                        self._asked[shard] = now
+                    if shard not in self._paused and self._ends.ask_again(shard, now):
                         self._reader.seek(shard, self._first_wanted(shard))
 
     def _follow_plan(self) -> None:
@@ -231,14 +225,33 @@ class Feed:
         """Begin lanes anew whose partitions somebody else has moved; tell whether there were any."""
         stale = [lane for lane in self._alive() if lane.must_restart]
         for lane in stale:
-            partitions = lane.partitions
-            self._guard(lane, lane.begin, partitions, self._start_of(lane))
-            for partition in partitions:
-                shard = Shard(lane.topic.name, partition)
-                self._goals.pop(shard, None)
-                self._read_out.discard(shard)
-                self._reader.seek(shard, self._first_wanted(shard))
+            self._begin_again(lane, lane.partitions)
         return bool(stale)
+
+    def _begin_again(self, lane: Lane, partitions: Sequence[Partition]) -> None:
+        self._guard(lane, lane.begin, partitions, self._start_of(lane))
+        for partition in partitions:
+            shard = Shard(lane.topic.name, partition)
+            self._ends.forget(shard)
+            self._reader.seek(shard, self._first_wanted(shard))
+
+    def _replace(self) -> None:
+        """Go on with the contract that a table is held to by now, where one was deployed meanwhile."""
+        for lane in self._aside():
+            if not lane.may_come_back():
+                continue
+            try:
+                successor = self._reopen(lane)
+            except TerminalError as error:
+                lane.fail(error)
+                continue
+            if successor is None:
+                continue
+            log.info("contract.followed", stream=lane.stream, version=successor.contract.version)
+            own = self._by_topic[lane.topic.name]
+            own[own.index(lane)] = successor
+            self.lanes = tuple(successor if one is lane else one for one in self.lanes)
+            self._begin_again(successor, lane.partitions)
 
     def _start_of(self, lane: Lane) -> Callable[[Partition], Offset]:
         return lambda partition: self._reader.start(Shard(lane.topic.name, partition))
@@ -255,11 +268,10 @@ class Feed:
 
     def _begin(self, shards: Sequence[Shard]) -> dict[Shard, Offset | None]:
         """1 Let each lane read its positions, and start every shard where the first of them stands."""
-        self._goals.clear()
-        self._read_out.clear()
         self._shards, self._paused = frozenset(shards), frozenset()
-        # An end that is told from here on was read by a fetch sent later: so much is certain of it.
-        self._asked = dict.fromkeys(shards, self._clock.now())
+        self._ends.begin(shards, self._clock.now())
+        for lane in self._aside():
+            lane.stay_aside([shard.partition for shard in shards if shard.topic == lane.topic.name])
         for lane in self._alive():
             own = [shard.partition for shard in shards if shard.topic == lane.topic.name]
             self._guard(lane, lane.begin, own, self._start_of(lane))

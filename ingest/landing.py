@@ -86,7 +86,16 @@ def run_streams(
         log.info("landing.started", streams=len(lanes))
         started = time.monotonic()
         if lanes:
-            Feed(reader, lanes, settings=settings.landing, clock=time, stop=ended).run(follow=follow)
+            feed = Feed(
+                reader,
+                lanes,
+                settings=settings.landing,
+                clock=time,
+                stop=ended,
+                reopen=opening.reopen,
+            )
+            feed.run(follow=follow)
+            lanes = list(feed.lanes)
     finally:
         committers.shutdown(wait=True)
         care.close()

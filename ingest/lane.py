@@ -5,15 +5,16 @@ The numbers are the steps of "Land a batch". What reads the log is a feed; it se
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 
+from ingest.anteroom import Anteroom
 from ingest.batch import Batch, Range, RecordCheck
 from ingest.care import TableCare
 from ingest.flow import Load
 from ingest.intake import DecodePool, Intake
+from ingest.looks import Looks
 from ingest.positions import Position, check_history, check_log
 from ingest.quarantine import final_offsets
 from ingest.report import Observer, Progress, StreamReport
@@ -23,7 +24,7 @@ from ingest.writer import Writer, Written
 from lake.broker import Chunk, Topic
 from lake.catalog import load_table
 from lake.clock import Clock
-from lake.contracts import Contract, Framing, Routing
+from lake.contracts import Contract, ContractMovedError, Framing, Routing
 from lake.errors import HistoryError
 from lake.log import get_logger
 from lake.settings import LandingSettings
@@ -31,7 +32,7 @@ from lake.types import Offset, Partition
 
 log = get_logger("ingest")
 
-_NEVER = datetime(1, 1, 1, tzinfo=UTC)
+_LOOK_AGAIN_SECONDS = 1.0
 
 
 class Lane:
@@ -64,19 +65,18 @@ class Lane:
         framed = contract.framing is Framing.REGISTRY
         router = None if routing.is_trivial else Router(routing, contract.stream, schemas, framed=framed)
         self._intake = Intake(self._check, decoders, settings, clock, router)
-        self._schemas = schemas
-        self._waiting: deque[Chunk] = deque()  # records whose schemas are being looked up, and later ones
-        self._lookup: Future[None] | None = None
+        self._anteroom = Anteroom(contract.stream, self._check.needs, schemas)
         self._in_flight: tuple[Future[Written], int] | None = None
         self._stored: dict[Partition, Position] = {}
         self._landed: dict[Partition, Offset] = {}
         self._settings = settings
-        self._looked: dict[Partition, datetime] = {}
-        self._last_look = _NEVER  # the earliest of what the table says of the partitions
+        self._looks = Looks(settings.look_seconds)
         self._partitions: tuple[Partition, ...] = ()
         self._done = Written(landed=0, quarantined=0, commits=0, positions={})
         self._ended_at = clock.monotonic()
         self._is_fresh = True  # the writer's tables were loaded just now
+        self._moved: ContractMovedError | None = None  # the table is held to another contract by now
+        self._waits_until = self._gives_up_at = 0.0
         self._is_away = False  # the partitions may be somebody else's: nothing is taken or committed
         self.must_restart = False  # somebody else moved what a commit was to move
 
@@ -91,7 +91,7 @@ class Lane:
     @property
     def is_waiting(self) -> bool:
         """Tell whether records wait for the lookup of a schema."""
-        return self._lookup is not None
+        return self._anteroom.is_waiting
 
     @property
     def commit_under_way(self) -> Future[Written] | None:
@@ -104,8 +104,7 @@ class Lane:
         still stands where the open batch begins: a rebalance that gives it back costs nothing.
         """
         self.settle()
-        self._waiting.clear()
-        self._lookup = None
+        self._anteroom.clear()
         for partition in set(self._partitions) - set(partitions):
             self._intake.end(partition)
         if self.must_restart or set(partitions) - set(self._partitions):
@@ -129,10 +128,7 @@ class Lane:
             if beyond is not None:
                 check_history(writer.quarantine, partition, beyond)
             self._begin_one(partition, position, beyond)
-        self._looked.clear()
-        known = writer.horizons(writer.raw)
-        looks = [(known[p].looked if p in known else None) or _NEVER for p in partitions]
-        self._last_look = min(looks, default=_NEVER)
+        self._looks.begin(partitions, writer.horizons(writer.raw))
         self._stored = {p: stored[p] for p in partitions if p in stored}
         self._landed |= {p: position.offset for p, position in self._stored.items()}
 
@@ -179,30 +175,16 @@ class Lane:
         """
         if self._is_away or self.must_restart:
             return
-        self._waiting.append(chunk)
+        self._anteroom.enter(chunk)
         self.take_waiting()
 
     def take_waiting(self) -> None:
-        """Take the records that need wait no longer for a schema.
-
-        Raises UnavailableError when a schema's registry gave no answer.
-        """
-        if self._lookup is not None:
-            if not self._lookup.done():
-                return
-            lookup, self._lookup = self._lookup, None
-            lookup.result()
-        while self._waiting:
-            unknown = {n for n in self._check.needs(self._waiting[0]) if not self._schemas.is_settled(n)}
-            if unknown:
-                log.info("schemas.looked_up", stream=self.stream, ids=sorted(unknown)[:10])
-                self._lookup = self._schemas.ask(unknown)
-                return
-            self._intake.add(self._waiting.popleft())
+        """Take the records that need wait no longer; raises UnavailableError without a registry's answer."""
+        self._anteroom.leave(self._intake.add)
 
     def look(self, partition: Partition, moment: datetime) -> None:
         """Note that what was in the log by `moment` has been taken."""
-        self._looked[partition] = moment
+        self._looks.note(partition, moment)
 
     def wants(self, partition: Partition) -> Offset | None:
         """Return the next offset that this lane wants; None: from the log's start."""
@@ -213,8 +195,9 @@ class Lane:
         return self._landed.get(partition, Offset(0))
 
     def has_look(self) -> bool:
-        """Tell whether a commit without records is due."""
-        return not self._is_away and not self.must_restart and self._look_alone() is not None
+        """Tell whether a commit is due that only says how far was read."""
+        held = self.is_waiting or self._is_away or self.must_restart
+        return not held and self._looks.is_due()
 
     def load(self) -> Load:
         """Return what the lane holds and wants."""
@@ -231,31 +214,21 @@ class Lane:
         self.settle()
         if self.must_restart or self._is_away:
             return
-        looked = {} if self.is_waiting else self._looked
-        batch = self._intake.seal(looked) or self._look_alone()
+        looked = {} if self.is_waiting else self._looks.known
+        batch = self._intake.seal(looked) or (self._look_alone(looked) if self.has_look() else None)
         if batch is not None:
-            self._note_look(looked)
+            self._looks.count_as_told()
             self._in_flight = self._committers.submit(self._writer.land, batch), batch.bytes
 
-    def _note_look(self, looked: Mapping[Partition, datetime]) -> None:
-        if looked and looked.keys() >= set(self._partitions):
-            self._last_look = min(looked.values())
-
-    def _look_alone(self) -> Batch | None:
-        """Return a commit of no records that says how far was read; None when one said it lately."""
-        if self.is_waiting or not self._looked.keys() >= set(self._partitions):
-            return None
+    def _look_alone(self, looked: Mapping[Partition, datetime]) -> Batch | None:
+        """Return a commit of no records that says how far was read; None where nothing ever landed."""
         ranges = {p: Range(expected=o, next=o) for p in self._partitions if (o := self.wants(p)) is not None}
-        latest = min(self._looked.values(), default=_NEVER)
-        if not ranges or (latest - self._last_look).total_seconds() < self._settings.look_seconds:
-            return None
-        return Batch(ranges=ranges, parts={}, records=0, looked=dict(self._looked))
+        return Batch(ranges=ranges, parts={}, records=0, looked=looked) if ranges else None
 
     def wants_a_look(self, now: datetime) -> bool:
-        """Tell whether nothing has come for so long that the log's end should be asked for again."""
+        """Tell whether nothing has come for so long that the logs' ends should be asked for again."""
         idle = not (self.is_committing or self.is_waiting or self._is_away or self._intake.records)
-        newest = min(self._looked.values(), default=self._last_look)
-        return idle and (now - newest).total_seconds() >= self._settings.look_seconds
+        return idle and self._looks.are_old(now)
 
     def settle(self) -> None:
         """7 Wait for the commit under way and take its result; a stale one asks for a restart."""
@@ -283,13 +256,49 @@ class Lane:
         """Take and commit nothing until the next `begin`; what is open may be given back by it."""
         self._is_away = True
 
+    @property
+    def is_aside(self) -> bool:
+        """Tell whether another contract was deployed: nothing lands by this one any more."""
+        return self._moved is not None
+
+    def step_aside(self, error: ContractMovedError) -> None:
+        """Drop what is not committed; who follows reads it again from where the tables stand."""
+        log.info("contract.moved", stream=self.stream, reason=error.message)
+        now = self._clock.monotonic()
+        self._moved, self._waits_until = error, now
+        self._gives_up_at = now + self._settings.deadline_seconds
+        kept = self._partitions
+        self._drop_all()
+        self._partitions = kept
+
+    def stay_aside(self, partitions: Sequence[Partition]) -> None:
+        """Take note of what whoever follows has to read."""
+        self._partitions = tuple(partitions)
+
+    def may_come_back(self) -> bool:
+        """Tell, once a second, that it is time to look what the table is held to."""
+        now = self._clock.monotonic()
+        if self._moved is None or now < self._waits_until:
+            return False
+        if now > self._gives_up_at:
+            self.fail(self._moved)
+            return False
+        self._waits_until = now + _LOOK_AGAIN_SECONDS
+        return True
+
+    def follow(self, before: Lane) -> None:
+        """Count on from what a lane of the same stream has landed."""
+        self._done = before._done
+
     def fail(self, error: Exception) -> None:
         """Take no more part; the tables stand where the last commit left them."""
         log.error("stream.stopped", stream=self.stream, topic=self.topic.name, reason=str(error))
         self.failure = error
+        self._drop_all()
+
+    def _drop_all(self) -> None:
         self._in_flight = None
-        self._waiting.clear()
-        self._lookup = None
+        self._anteroom.clear()
         for partition in self._partitions:
             self._intake.end(partition)
         self._partitions = ()

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ingest.care import TableCare
+from ingest.deploy.history import find_deployed
 from ingest.intake import DecodePool
 from ingest.lane import Lane
 from ingest.quarantine.breaker import StreamBreaker
 from ingest.report import Observer
 from ingest.schemas import SchemaDesk
-from ingest.tables import find_routing, open_quarantine, open_raw
+from ingest.tables import find_routing, open_quarantine, open_raw, raw_name
 from ingest.writer import Writer
 from lake.broker import Topic, describe_topics, full_name
-from lake.catalog import LakeCatalog
+from lake.catalog import LakeCatalog, load_table
 from lake.clock import Clock
-from lake.contracts import Contract, Routing
+from lake.contracts import Contract, ContractMovedError, Routing
+from lake.contracts.fence import CONTRACT, DEPLOYING
 from lake.errors import HistoryError, TerminalError
 from lake.log import get_logger
 from lake.settings import Settings
@@ -55,6 +57,26 @@ class Opening:
         opened = [(c, self.committers.submit(self._open, c, topics[c.topic], r)) for c, r in routed]
         lanes = [lane for c, future in opened if (lane := _result(c, future, failures)) is not None]
         return lanes, failures
+
+    def reopen(self, lane: Lane) -> Lane | None:
+        """Return a lane by the contract that a stream's table is held to; None while a deploy is under way.
+
+        Raises HistoryError when nobody knows that contract.
+        """
+        state = load_table(self.catalog, raw_name(self.settings.landing, lane.contract))
+        if state is None:
+            raise HistoryError(f"the table of {lane.stream} was dropped", hint="lake ingest status")
+        if state.properties.get(DEPLOYING):
+            return None
+        contract = find_deployed(self.settings.postgres, lane.stream, state.properties.get(CONTRACT, ""))
+        project = [contract if c.stream == contract.stream else c for c in self.project]
+        routing = find_routing(self.catalog, self.settings.landing, contract, project)
+        try:
+            found = self._open(contract, lane.topic, routing)
+        except ContractMovedError:
+            return None  # the two tables are held to different ones for a moment
+        found.follow(lane)
+        return found
 
     def _route(self, contract: Contract) -> Routing:
         return find_routing(self.catalog, self.settings.landing, contract, self.project)

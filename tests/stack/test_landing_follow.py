@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 
 import pytest
 
+from ingest.deploy.plan import Kind
 from ingest.landing import run_streams
 from ingest.report import Progress, StreamReport
 from ingest.status import read_status
+from lake.control import migrate
 from lake.settings import Settings
 from tests.fakes.topic_world import TopicWorld, landed
+from tests.stack.test_contract_deploy import WIDER, deploy, version
 
 pytestmark = pytest.mark.stack
 
@@ -105,3 +109,25 @@ def shared(world: TopicWorld, members: Members) -> bool:
     """Send some more records and tell whether the second member has landed any."""
     world.produce(30)
     return members.taken[1] > 0
+
+
+def test_a_contract_that_is_deployed_while_landing_runs_is_followed_and_nothing_is_lost(
+    world: TopicWorld, members: Members
+) -> None:
+    """The running process drops the batch of the old version, reads it again and lands it by the new one."""
+    migrate(world.settings.postgres)
+    members.join()
+    world.produce(300)
+    wait_for(lambda: lag(world) == 0, members)
+    assert deploy(world.settings, version(world.contract, *WIDER)) is Kind.CHANGE
+    world.produce(300)
+    wait_for(lambda: lag(world) == 0, members)
+    reports = members.stop(0)
+    assert sum(landed(reports)) == world.produced
+    raw, refused = world.raw(), world.quarantined()
+    places = [(r["meta"]["partition"], r["meta"]["offset"]) for r in raw]
+    places += [(r["partition"], r["offset"]) for r in refused]
+    assert len(places) == len(set(places)) == world.produced
+    by_version = Counter(row["meta"]["schema_version"] for row in raw)
+    assert set(by_version) == {"1.0.0", "1.1.0"}
+    assert all("till" in row for row in raw)
