@@ -31,7 +31,8 @@ def receive(stream: IO[bytes], identifier: int) -> dict[str, Any]:
 
 def test_the_language_server_answers_initialize_with_every_service_down(tmp_path: Path) -> None:
     """It knows our connection types and says what it can do; no service is needed for it."""
-    (tmp_path / "config.yaml").write_text(CONFIG.format(cache=tmp_path / ".cache", tasks=1), encoding="utf-8")
+    config = CONFIG.format(cache=tmp_path / ".cache", tasks=1, trino="")
+    (tmp_path / "config.yaml").write_text(config, encoding="utf-8")
     (tmp_path / "models").mkdir()
     model = tmp_path / "models" / "one.sql"
     model.write_text("MODEL (name a.one, kind FULL);\nSELECT 1::INT AS one\n", encoding="utf-8")

@@ -17,7 +17,8 @@ MODEL = "MODEL (name a.one, kind FULL);\nSELECT 1::INT AS x\n"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    (tmp_path / "config.yaml").write_text(CONFIG.format(cache=tmp_path / ".cache", tasks=1), encoding="utf-8")
+    config = CONFIG.format(cache=tmp_path / ".cache", tasks=1, trino="")
+    (tmp_path / "config.yaml").write_text(config, encoding="utf-8")
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "one.sql").write_text(MODEL, encoding="utf-8")
     return tmp_path
