@@ -103,7 +103,7 @@ class TopicWorld:
         found: dict[tuple[int, int], bytes | None] = {}
         ended: set[int] = set()
         while len(ended) < PARTITIONS:
-            for message in consumer.consume(5000, 1.0):
+            for message in consumer.consume(5000, 0.1):
                 if message.error() is not None:
                     ended.add(message.partition())
                 else:
