@@ -67,6 +67,7 @@ def run_streams(
         settings.broker,
         group=f"lakemesh.{settings.landing.raw_schema}",
         max_poll_seconds=2 * settings.landing.deadline_seconds + 60,
+        idle_seconds=0.5 if follow else 0.05,
     )
     care = TableCare(shared, time)
     opening = Opening(

@@ -154,7 +154,9 @@ def agree(column: pa.Array, kind: FieldType, rules: tuple[Rule, ...], *, cells: 
 def test_a_list_where_the_contract_says_map_is_refused_and_its_neighbours_land():
     """Arrow gives a map as pairs; a list of anything else is a list."""
     contract = contract_of(MapOf(key=Primitive.STRING, value=Primitive.LONG), ())
-    records = ColumnRecords(rows=pa.table({"v": pa.array([[0], None], pa.list_(pa.int64()))}), contract=contract)
+    records = ColumnRecords(
+        rows=pa.table({"v": pa.array([[0], None], pa.list_(pa.int64()))}), contract=contract
+    )
 
     split = records.split(ContractCheck(contract))
 
