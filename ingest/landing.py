@@ -9,6 +9,7 @@ from threading import Event
 from ingest.care import TableCare
 from ingest.feed import Feed
 from ingest.intake import DecodePool
+from ingest.memory import made_for_records
 from ingest.opening import Opening
 from ingest.report import Observer, StreamReport, ignore
 from ingest.schemas import open_desk
@@ -94,7 +95,8 @@ def run_streams(
                 stop=ended,
                 reopen=opening.reopen,
             )
-            feed.run(follow=follow)
+            with made_for_records():
+                feed.run(follow=follow)
             lanes = list(feed.lanes)
     finally:
         committers.shutdown(wait=True)

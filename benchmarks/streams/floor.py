@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingest.codec import Codec, choose_codec
+from ingest.memory import made_for_records
 from lake.broker import LogReader, Shard, describe_topic
 from lake.contracts import Contract
 from lake.settings import Settings
@@ -24,6 +25,11 @@ class NoSchemas:
 
 def floor(settings: Settings, own: Contract, target: Path) -> int:
     """Return how many records were consumed, decoded and written: no check, upload, coordinate or commit."""
+    with made_for_records():
+        return _floor(settings, own, target)
+
+
+def _floor(settings: Settings, own: Contract, target: Path) -> int:
     codec: Codec = choose_codec(own, NoSchemas())
     topic = describe_topic(settings.broker, own.topic)
     assert topic is not None

@@ -41,6 +41,7 @@ _MOST_BRACKETS = 200
 _SHIFTED_DIGITS = 38  # any number of so many digits fits into 128 bits
 _FAR_SHIFT = re.compile(rb"\d[eE]-\d\d")
 _SMALLEST_BLOCK = 1 << 16
+_LOWER = np.uint8(0x20)  # the bit that makes a letter small
 _STRANGER = "unexpected field"
 
 
@@ -177,8 +178,10 @@ def _is_utf8(blob: bytes) -> bool:
 
 
 def _shifts_far(blob: bytes) -> bool:
-    """Look for such an exponent; two plain searches first, since most blocks hold no `e-` at all."""
-    return (b"e-" in blob or b"E-" in blob) and _FAR_SHIFT.search(blob) is not None
+    """Look for such an exponent; only where an `e` stands before a minus sign, which is rare."""
+    text = np.frombuffer(blob, np.uint8)
+    before = text[np.flatnonzero(text == ord("-")) - 1]
+    return bool(((before | _LOWER) == ord("e")).any()) and _FAR_SHIFT.search(blob) is not None
 
 
 def _decimals_fit(column: pa.ChunkedArray, kind: Decimal) -> bool:
