@@ -40,8 +40,9 @@ def split_by_partition(state: TableState, rows: pa.Table) -> Iterator[tuple[Reco
 def most_partitions(state: TableState, rows: pa.Table) -> float:
     """Return a number of partitions that rows certainly do not exceed, at the price of one cheap look."""
     if rows.num_rows == 0 or state.handle.spec().is_unpartitioned():
-        return min(1, rows.num_rows)
-    return min(rows.num_rows, math.prod(_most(state, rows, cut) for cut in state.handle.spec().fields))
+        return float(min(1, rows.num_rows))
+    most = math.prod(_most(state, rows, cut) for cut in state.handle.spec().fields)
+    return float(min(rows.num_rows, most))
 
 
 def first_places(state: TableState, rows: pa.Table) -> list[int]:
@@ -55,7 +56,7 @@ def first_places(state: TableState, rows: pa.Table) -> list[int]:
 
 def _most(state: TableState, rows: pa.Table, cut: PartitionField) -> float:
     if isinstance(cut.transform, BucketTransform):
-        return cut.transform.num_buckets + 1
+        return float(cut.transform.num_buckets + 1)
     if str(cut.transform) not in _OF_TIME:
         return math.inf
     column = _source(state, rows, cut)

@@ -12,11 +12,16 @@ from ingest.memory import made_for_records
 def test_the_collector_is_as_before_whatever_happened_inside() -> None:
     """Thresholds and what is left alone come back, after an error too."""
     before, frozen = gc.get_threshold(), gc.get_freeze_count()
-    with pytest.raises(ArithmeticError), made_for_records():
-        assert gc.get_threshold()[0] > before[0]
+    with pytest.raises(ArithmeticError):
+        _fail(before[0], frozen)
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
+
+
+def _fail(threshold: int, frozen: int) -> None:
+    with made_for_records():
+        assert gc.get_threshold()[0] > threshold
         assert gc.get_freeze_count() > frozen
         raise ArithmeticError
-    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
 
 
 def test_records_that_come_and_go_start_no_collection() -> None:
