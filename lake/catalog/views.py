@@ -7,12 +7,12 @@ A replacement is `add-schema`, `add-view-version` and `set-current-view-version 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchViewError, ViewAlreadyExistsError
+from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchViewError
 from pyiceberg.schema import Schema, assign_fresh_schema_ids
 from pyiceberg.view import View
 from pyiceberg.view.metadata import ViewMetadata, ViewVersion
@@ -20,11 +20,12 @@ from requests import Response
 
 from lake.catalog.errors import UNREACHABLE, first_line, mapped
 from lake.catalog.open import LakeCatalog
-from lake.catalog.tables import load_table
 from lake.errors import BadInputError, ConflictError, OutcomeUnknownError, TerminalError, TransientError
 from lake.types import TableName
 
-_CREATE_ATTEMPTS = 5
+_ATTEMPTS = 5
+# Somebody was faster, or the token has expired: loading the view renews it.
+_LOOK_AGAIN = {401, 409, 419}
 # Without it a reader of the view needs rights on the physical tables beneath it.
 _RUN_AS_OWNER = {"trino.run-as-owner": "lakemesh"}
 
@@ -79,20 +80,6 @@ def list_schemas(catalog: LakeCatalog) -> tuple[str, ...]:
     return tuple(sorted(identifier[0] for identifier in found))
 
 
-def columns_of(
-    catalog: LakeCatalog, name: TableName, *, hidden: Callable[[Mapping[str, str]], frozenset[str]]
-) -> Schema | None:
-    """Return the columns of a table or view without asking an engine; None when there is neither.
-
-    `hidden` names the columns that a table's properties hide.
-    """
-    if (table := load_table(catalog, name)) is not None:
-        out = hidden(table.properties)
-        return Schema(*(column for column in table.handle.schema().fields if column.name not in out))
-    view = _load(catalog, name)
-    return view.schema() if view is not None else None
-
-
 def put_view(catalog: LakeCatalog, spec: ViewSpec) -> ViewState:
     """Create the view or replace it in place; idempotent, an equal view is left alone.
 
@@ -101,7 +88,7 @@ def put_view(catalog: LakeCatalog, spec: ViewSpec) -> ViewState:
     OutcomeUnknownError when the answer was lost and the view could not be read back.
     """
     schema = _schema(catalog, spec)
-    for attempt in range(_CREATE_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         present = None if spec.is_new and attempt == 0 else _load(catalog, spec.name)
         if present is not None and _matches(present, spec, schema):
             return _state(spec.name, present)
@@ -133,38 +120,42 @@ def _load(catalog: LakeCatalog, name: TableName) -> View | None:
 
 
 def _create(catalog: LakeCatalog, spec: ViewSpec, schema: Schema) -> View | None:
-    """Create the view, None when somebody else did."""
-    with mapped(f"create view {spec.name}"):
-        try:
-            view: View = catalog.create_view(
-                (spec.name.schema, spec.name.name),
-                schema=schema,
-                view_version=ViewVersion.model_validate(_version(spec, number=1, schema_id=0)),
-                properties=_properties(spec),
-            )
-        except ViewAlreadyExistsError:
-            return None
-        return view
+    """Create the view, None when somebody else did (or our own request was sent twice)."""
+    body = {
+        "name": spec.name.name,
+        "schema": schema.model_dump(by_alias=True, mode="json"),
+        "view-version": _version(spec, number=1, schema_id=0),
+        "properties": _properties(spec),
+    }
+    return _send(catalog, spec, schema, f"namespaces/{spec.name.schema}/views", body)
 
 
 def _replace(catalog: LakeCatalog, spec: ViewSpec, schema: Schema, present: View) -> View | None:
-    """Replace the view, None when it moved meanwhile (or our own request was sent twice)."""
-    body: Any = {
+    """Replace the view, None when it moved or went meanwhile (or our own request was sent twice)."""
+    body = {
         "identifier": {"namespace": [spec.name.schema], "name": spec.name.name},
         "requirements": [{"type": "assert-view-uuid", "uuid": str(present.uuid())}],
         "updates": _updates(spec, schema, present),
     }
-    url = catalog.url(f"namespaces/{spec.name.schema}/views/{spec.name.name}")
+    path = f"namespaces/{spec.name.schema}/views/{spec.name.name}"
+    return _send(catalog, spec, schema, path, body)
+
+
+def _send(
+    catalog: LakeCatalog, spec: ViewSpec, schema: Schema, path: str, body: dict[str, Any]
+) -> View | None:
+    """Send a change; None when the view should be looked at again before the next try."""
+    replaces = "updates" in body
     try:
-        response = catalog._session.post(url, json=body)  # noqa: SLF001  pyiceberg can't replace a view
+        response = catalog._session.post(catalog.url(path), json=body)  # noqa: SLF001  pyiceberg can't replace a view, and is slow to create one
     except UNREACHABLE as error:
         return _read_back(catalog, spec, schema, first_line(error))
-    if response.status_code in {404, 409}:
+    if response.status_code in _LOOK_AGAIN or (response.status_code == 404 and replaces):
         return None
     if response.status_code >= 500:
         return _read_back(catalog, spec, schema, f"status {response.status_code}")
     if not response.ok:
-        raise TerminalError(f"replace view {spec.name}: the catalog refused: {response.text[:300]}")
+        raise TerminalError(f"view {spec.name}: the catalog refused: {response.text[:300]}")
     return _answer(spec.name, response) or _read_back(catalog, spec, schema, "an answer that is no view")
 
 
@@ -217,12 +208,12 @@ def _version(spec: ViewSpec, *, number: int, schema_id: int) -> dict[str, Any]:
 
 
 def _read_back(catalog: LakeCatalog, spec: ViewSpec, schema: Schema, reason: str) -> View | None:
-    """Find out whether a replacement whose answer was lost had landed (I5)."""
+    """Find out whether a change whose answer was lost had landed (I5)."""
     try:
         view = _load(catalog, spec.name)
     except TransientError as error:
         raise OutcomeUnknownError(
-            f"view {spec.name}: the catalog gave no answer to its replacement ({reason})",
+            f"view {spec.name}: the catalog gave no answer to its change ({reason})",
             hint="lake status, then run the same command again",
         ) from error
     return view if view is not None and _matches(view, spec, schema) else None

@@ -96,6 +96,8 @@ def _statements(settings: Settings, *, read_only: bool) -> Iterator[str]:
     yield f"SET GLOBAL temp_directory = {quote_text(str(spill))}"
     yield f"SET GLOBAL http_timeout = {round(catalog.timeout_seconds)}"
     yield "SET GLOBAL preserve_insertion_order = false"
+    # Data files never change under their names: a footer that was read once need not be read again.
+    yield "SET GLOBAL parquet_metadata_cache = true"
     if engine.threads:
         yield f"SET GLOBAL threads = {engine.threads}"
     if ca_file := catalog.ca_file or storage.ca_file:

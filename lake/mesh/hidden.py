@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from lake.catalog.evolve import Evolution, evolve
-from lake.catalog.open import LakeCatalog
-from lake.catalog.tables import load_table
-from lake.catalog.views import list_schemas, list_views, load_view
 from lake.clock import Deadline
 from lake.log import get_logger
+from lake.mesh import iceberg
 from lake.types import TableName
+
+if TYPE_CHECKING:
+    from lake.catalog.open import LakeCatalog
 
 log = get_logger("mesh")
 
@@ -40,7 +41,8 @@ def drop_hidden(catalog: LakeCatalog, tables: Iterable[TableName], *, deadline: 
     waiting = {
         name: hidden
         for name in tables
-        if (state := load_table(catalog, name)) and (hidden := read_hidden(state.properties.get(HIDDEN)))
+        if (state := iceberg.load_table(catalog, name))
+        and (hidden := read_hidden(state.properties.get(HIDDEN)))
     }
     if not waiting:
         return
@@ -49,17 +51,17 @@ def drop_hidden(catalog: LakeCatalog, tables: Iterable[TableName], *, deadline: 
         named = {column for text in texts if name.name in text for column in _columns(text) & hidden}
         gone = hidden - named
         if gone:
-            change = Evolution(
+            change = iceberg.Evolution(
                 columns={(column,): None for column in gone}, properties={HIDDEN: write_hidden(named)}
             )
-            evolve(catalog, name, change, deadline=deadline)
+            iceberg.evolve(catalog, name, change, deadline=deadline)
             log.info("columns.dropped", table=str(name), columns=sorted(gone))
 
 
 def _view_texts(catalog: LakeCatalog) -> Iterator[str]:
-    for schema in list_schemas(catalog):
-        for name in list_views(catalog, schema):
-            if (view := load_view(catalog, name)) is not None:
+    for schema in iceberg.list_schemas(catalog):
+        for name in iceberg.list_views(catalog, schema):
+            if (view := iceberg.load_view(catalog, name)) is not None:
                 yield from view.sql.values()
 
 

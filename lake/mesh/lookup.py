@@ -1,6 +1,7 @@
 """Ask the catalog what a statement's names mean, anew for each statement: a promotion shows at once.
 
-Names are asked about side by side, one round for each depth of views.
+Names are asked about side by side, and with them what they read when they were last seen: where that
+is still so, one round answers for views of any depth. What was seen earlier decides only what is asked.
 """
 
 from __future__ import annotations
@@ -9,23 +10,26 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import datetime
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from sqlglot import exp
 
-from lake.catalog.open import LakeCatalog
-from lake.catalog.published import snapshot_at
-from lake.catalog.tables import load_table
-from lake.catalog.views import load_view
 from lake.errors import BadInputError
+from lake.mesh import iceberg
 from lake.mesh.resolve import Find, ViewText, inline_views, parse_view, table_name, tables_read
 from lake.mesh.travel import pin
 from lake.types import TableName
+
+if TYPE_CHECKING:
+    from lake.catalog.open import LakeCatalog
 
 PHYSICAL = "sqlmesh__"  # prefix of the schemas that hold SQLMesh's physical tables
 _CALLERS = 8
 # Physical tables found beneath a view: such a name has its fingerprint in it and never becomes a view.
 _TABLES: WeakKeyDictionary[LakeCatalog, set[TableName]] = WeakKeyDictionary()
+# What each view read when it was last seen.
+_BENEATH: WeakKeyDictionary[LakeCatalog, dict[TableName, frozenset[TableName]]] = WeakKeyDictionary()
 
 # What a constant expression, written in a statement, names as a moment; the caller's engine knows.
 MomentOf = Callable[[exp.Expr], datetime]
@@ -37,6 +41,7 @@ class CatalogViews:
     def __init__(self, catalog: LakeCatalog) -> None:
         self._catalog = catalog
         self._tables = _TABLES.setdefault(catalog, set())
+        self._beneath = _BENEATH.setdefault(catalog, {})
         self._texts: dict[TableName, ViewText | None] = {}
 
     def __call__(self, name: TableName) -> ViewText | None:
@@ -45,7 +50,8 @@ class CatalogViews:
 
     def ask(self, names: Iterable[TableName], *, beneath_view: bool = False) -> None:
         """Ask about the names that are not known yet, all at once."""
-        asked = [name for name in dict.fromkeys(names) if name not in self._texts]
+        given = set(names)
+        asked = [name for name in self._with_beneath(given) if name not in self._texts]
         self._texts.update({name: None for name in asked if name in self._tables})
         missing = [name for name in asked if name not in self._tables]
         if len(missing) < 2:
@@ -55,12 +61,28 @@ class CatalogViews:
                 answers = [callers.submit(copy_context().run, self._load, name) for name in missing]
                 found = [answer.result() for answer in answers]
         self._texts.update(zip(missing, found, strict=True))
-        if beneath_view:
-            self._tables |= {n for n in missing if self._texts[n] is None and n.schema.startswith(PHYSICAL)}
+        beneath = missing if beneath_view else [name for name in missing if name not in given]
+        self._tables |= {n for n in beneath if self._texts[n] is None and n.schema.startswith(PHYSICAL)}
+
+    def reads(self, name: TableName, view: ViewText) -> frozenset[TableName]:
+        """Return the names that a view reads, and ask for them together with it from now on."""
+        read = tables_read(parse_view(name, view))
+        self._beneath[name] = read
+        return read
+
+    def _with_beneath(self, names: Iterable[TableName]) -> list[TableName]:
+        found = dict.fromkeys(names)
+        waiting = list(found)
+        while waiting:
+            for name in self._beneath.get(waiting.pop(), ()):
+                if name not in found:
+                    found[name] = None
+                    waiting.append(name)
+        return list(found)
 
     def _load(self, name: TableName) -> ViewText | None:
-        view = load_view(self._catalog, name)
-        return ViewText(sql=view.sql) if view is not None else None
+        texts = iceberg.read_view_texts(self._catalog, name)
+        return ViewText(sql=texts) if texts is not None else None
 
 
 def resolve(
@@ -78,7 +100,7 @@ def resolve(
         views.ask(candidates, beneath_view=bool(known))
         known |= names
         found = [(name, text) for name in names if (text := find(name)) is not None]
-        names = frozenset(n for name, text in found for n in tables_read(parse_view(name, text))) - known
+        names = frozenset(n for name, text in found for n in views.reads(name, text)) - known
     tree = inline_views(statement, find)
     pin(tree, table_name, lambda name, when: _snapshot_at(catalog, name, moment_of(when)))
     return tree
@@ -105,7 +127,7 @@ def _candidates(name: TableName, environment: str) -> tuple[TableName, ...]:
 
 
 def _snapshot_at(catalog: LakeCatalog, name: TableName, moment: datetime) -> int:
-    state = load_table(catalog, name)
+    state = iceberg.load_table(catalog, name)
     if state is None:
         raise BadInputError(f"there is no table {name}", hint='lake sql "SELECT … FROM <schema>.<table>"')
-    return int(snapshot_at(state, moment))
+    return int(iceberg.snapshot_at(state, moment))

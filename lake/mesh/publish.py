@@ -21,14 +21,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
 import duckdb
 
-from lake.catalog.commits import Conflict
-from lake.catalog.tables import TableState, load_table
-from lake.catalog.tidy import tidy
 from lake.clock import Clock, Deadline, SystemClock
 from lake.control import (
     Attempt,
@@ -40,12 +37,16 @@ from lake.control import (
 )
 from lake.errors import LakeError
 from lake.log import get_logger
+from lake.mesh import iceberg
 from lake.mesh.engine import engine_error
 from lake.mesh.errors import StockError, as_stock
 from lake.mesh.hidden import HIDDEN, read_hidden
 from lake.mesh.read_back import pause, read_back
 from lake.mesh.runtime import Runtime
 from lake.types import TableName, quote_text
+
+if TYPE_CHECKING:
+    from lake.catalog.tables import TableState
 
 log = get_logger("mesh")
 T = TypeVar("T")
@@ -154,13 +155,13 @@ class Publication:
         settings = self.runtime.settings.engine
         deadline = Deadline.after(settings.publish_seconds, self.clock)
         try:
-            done = tidy(
+            done = iceberg.tidy(
                 self.runtime.catalog, self.landed, deadline=deadline, retain=settings.retained_snapshots
             )
         except LakeError as error:
             log.warning("tidy.left", table=str(self.landed.name), reason=error.message)
             return
-        if isinstance(done, Conflict):
+        if isinstance(done, iceberg.Conflict):
             log.info("tidy.left", table=str(self.landed.name), reason="another writer was first")
 
     def close(self, error: BaseException | None) -> None:
@@ -230,7 +231,7 @@ class Publication:
         self.state = state
         try:
             if state is AttemptState.LANDED:
-                self.landed = load_table(self.runtime.catalog, _some(self.table))
+                self.landed = iceberg.load_table(self.runtime.catalog, _some(self.table))
                 self.snapshot_id = self._committed(self.landed)
             settle_attempt(
                 self.runtime.control,
@@ -301,7 +302,7 @@ def settle_by_stamp(runtime: Runtime, table: TableName, older: Sequence[Attempt]
     """Find out what became of attempts whose process said nothing (step 0)."""
     if not older:
         return {}
-    state = load_table(runtime.catalog, table)
+    state = iceberg.load_table(runtime.catalog, table)
     landed = read_stamps(state.properties.get(STAMP) if state else None)
     outcomes = {
         attempt.attempt_id: AttemptState.LANDED if str(attempt.attempt_id) in landed else AttemptState.LOST

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
-from lake.catalog.open import within
-from lake.catalog.tables import TableState, load_table
 from lake.clock import Deadline
 from lake.errors import TransientError
+from lake.mesh import iceberg
 from lake.mesh.runtime import Runtime
 from lake.types import TableName
+
+if TYPE_CHECKING:
+    from lake.catalog.tables import TableState
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
@@ -21,8 +24,8 @@ def read_back(runtime: Runtime, table: TableName, deadline: Deadline) -> TableSt
     while True:
         number += 1
         try:
-            with within(deadline):
-                return load_table(runtime.catalog, table)
+            with iceberg.within(deadline):
+                return iceberg.load_table(runtime.catalog, table)
         except TransientError:
             if deadline.expired():
                 raise

@@ -7,15 +7,16 @@ run has its own ids and its own open publishes, so that two of them may go on in
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from lake.catalog.open import LakeCatalog, open_catalog
 from lake.control import migrate
 from lake.control.published import MartContract
 from lake.errors import LakeError
+from lake.mesh import iceberg
 from lake.mesh.engine import open_engine
 from lake.mesh.errors import as_stock
 from lake.mesh.history import History
@@ -23,10 +24,12 @@ from lake.settings import PostgresSettings, Project, Settings, load_settings
 from lake.types import TableName
 
 if TYPE_CHECKING:
+    from lake.catalog.open import LakeCatalog
     from lake.mesh.publish import Publication
 
 
 _PLANS_KEPT = 16
+_RUNS_KEPT = 64
 
 
 def _remember(store: dict[str, Any], plan_id: str, value: Any) -> None:
@@ -45,6 +48,7 @@ class Services:
         self._locks: dict[TableName, threading.RLock] = {}
         self.asked: dict[str, frozenset[str]] = {}
         self.promises: dict[str, tuple[MartContract, ...]] = {}  # of contracts, by the plan that was built
+        self.runs: deque[UUID] = deque(maxlen=_RUNS_KEPT)  # newest last
 
     @cached_property
     def settings(self) -> Settings:
@@ -68,7 +72,7 @@ class Services:
     @cached_property
     def _catalog(self) -> LakeCatalog:
         try:
-            return open_catalog(self.settings)
+            return iceberg.open_catalog(self.settings)
         except LakeError as error:
             raise as_stock(error) from error
 

@@ -18,6 +18,7 @@ from lake.catalog.views import list_schemas
 from lake.errors import BadInputError, RefusedError
 from lake.mesh.engine import mapped_engine, open_engine
 from lake.mesh.lookup import resolve
+from lake.mesh.missing import explained
 from lake.mesh.moment import moment_of
 from lake.mesh.travel import DIALECT, parse
 from lake.settings import Settings
@@ -43,8 +44,15 @@ class Session:
         UnavailableError when a service doesn't answer.
         """
         text = self.prepare(sql, environment=environment)
-        with mapped_engine(self.settings, "query"):
-            return self.connection.execute(text, list(parameters)).to_arrow_table()
+        try:
+            with mapped_engine(self.settings, "query"):
+                return self.connection.execute(text, list(parameters)).to_arrow_table()
+        except BadInputError as error:
+            suffix = self._suffix(environment)
+            better = explained(error, _parse(sql)[1], self.catalog, environment=suffix)
+            if better is error:
+                raise
+            raise better from error
 
     def prepare(self, sql: str, *, environment: str = PROD) -> str:
         """Return the statement as DuckDB gets it: its views inlined."""

@@ -1,19 +1,24 @@
-"""Open PostgreSQL connections; the adapter where psycopg's errors become ours."""
+"""Open PostgreSQL connections; the adapter where psycopg's errors become ours.
+
+psycopg is loaded with the first connection: SQLMesh lints, formats and tests models without one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-import psycopg
-from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
+from typing import TYPE_CHECKING, Any
 
 from lake.errors import ConfigurationError, LakeError, UnavailableError
 from lake.settings import PostgresSettings
 
-Connection = psycopg.Connection[dict[str, Any]]
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.types.json import Jsonb
+
+    Connection = psycopg.Connection[dict[str, Any]]
+else:
+    Connection = Any
 
 # A connection that failed carries no SQLSTATE, only the server's words.
 _REFUSALS = ("password authentication failed", "no pg_hba.conf entry", "does not exist", "permission denied")
@@ -21,6 +26,8 @@ _REFUSALS = ("password authentication failed", "no pg_hba.conf entry", "does not
 
 def json_value(value: Any) -> Jsonb:
     """Bind a Python value as jsonb."""
+    from psycopg.types.json import Jsonb  # noqa: PLC0415  see above
+
     return Jsonb(value)
 
 
@@ -49,6 +56,9 @@ def connect(settings: PostgresSettings, *, autocommit: bool = False) -> Iterator
     Raises UnavailableError when the server can't be reached or goes away, ConfigurationError when it
     refuses user, password or database.
     """
+    import psycopg  # noqa: PLC0415  see above
+    from psycopg.rows import dict_row  # noqa: PLC0415  see above
+
     try:
         with psycopg.connect(
             **parameters(settings), autocommit=autocommit, row_factory=dict_row
@@ -63,6 +73,8 @@ def open_dbapi(settings: PostgresSettings) -> psycopg.Connection[tuple[Any, ...]
 
     Raises as `connect` does.
     """
+    import psycopg  # noqa: PLC0415  see above
+
     try:
         return psycopg.connect(**parameters(settings))
     except psycopg.OperationalError as error:

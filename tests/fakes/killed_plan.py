@@ -32,7 +32,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "after COMMIT": (Publication, "_settle"),
     "before the record": (EngineAdapterStateSync, "add_snapshots_intervals"),
     "after the record": (lake.mesh.publish, "mark_recorded"),
-    "before tidying": (lake.mesh.publish, "tidy"),
+    "before tidying": (lake.catalog.tidy, "tidy"),
     "before the tidy commit": (lake.catalog.tidy, "rewrite"),
 }
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from lake.errors import BadInputError
 from lake.mesh.publish import Publication
+from lake.mesh.session import open_session
 from lake.settings import Settings
 from tests.fakes.catalog_proxy import CatalogProxy, Fault, catalog_proxy
 from tests.fakes.mesh import MeshProject, mesh_project
@@ -93,13 +95,16 @@ def test_a_model_with_a_syntax_error_is_named_and_nothing_is_planned(world: Worl
 
 
 def test_a_view_on_a_dropped_table_says_so_and_works_again_when_the_table_is_back(world: World) -> None:
-    """The engine's message names the table; nothing else breaks."""
+    """The message names the view and the table, also for who reads past SQLMesh; nothing else breaks."""
     from sqlmesh.utils.errors import SQLMeshError
 
     project = world.project
     project.sql("DROP TABLE {raw}.s")
-    with pytest.raises(SQLMeshError, match="does not exist"):
+    said = rf"{project.name}\.over reads {project.name}_raw\.s, which does not exist"
+    with pytest.raises(SQLMeshError, match=rf"(?s){said}.*put .* back"):
         world.context.fetchdf(f"SELECT * FROM {project.name}.over")
+    with open_session(project.settings) as session, pytest.raises(BadInputError, match=said):
+        session.query(f"SELECT * FROM {project.name}.over")
     assert int(world.context.fetchdf(f"SELECT SUM(n) AS n FROM {project.name}.counts").n[0]) == 100
     project.sql("CREATE TABLE {raw}.s AS SELECT 1::INT AS g")
     assert len(world.context.fetchdf(f"SELECT * FROM {project.name}.over")) == 1

@@ -9,9 +9,8 @@ from sqlmesh.core.dialect import to_schema
 from sqlmesh.core.engine_adapter.shared import DataObject, DataObjectType
 from typing_extensions import override
 
-from lake.catalog.tables import list_tables
-from lake.catalog.views import ViewSpec, columns_of, drop_view, list_views, put_view
 from lake.errors import LakeError
+from lake.mesh import iceberg
 from lake.mesh.adapter.shared import SharedAdapter
 from lake.mesh.ddl import view_texts
 from lake.mesh.errors import StockError, as_stock
@@ -40,8 +39,8 @@ class CatalogViews(SharedAdapter):
         schema = to_schema(schema_name).db
         catalog = self.runtime.catalog
         try:
-            found = [(n, DataObjectType.TABLE) for n in list_tables(catalog, schema)]
-            found += [(n, DataObjectType.VIEW) for n in list_views(catalog, schema)]
+            found = [(n, DataObjectType.TABLE) for n in iceberg.list_tables(catalog, schema)]
+            found += [(n, DataObjectType.VIEW) for n in iceberg.list_views(catalog, schema)]
         except LakeError as error:
             raise as_stock(error) from error
         return [
@@ -81,9 +80,9 @@ class CatalogViews(SharedAdapter):
             if columns is None:
                 columns = self._arrow_schema(query_or_df)
             names = [column.name for column in getattr(columns, "fields", columns)]
-            put_view(
+            iceberg.put_view(
                 self.runtime.catalog,
-                ViewSpec(
+                iceberg.ViewSpec(
                     name=name,
                     sql=view_texts(query_or_df, names),
                     columns=columns,
@@ -107,7 +106,7 @@ class CatalogViews(SharedAdapter):
         del materialized, kwargs
         name = self.lake_name(view_name)
         try:
-            dropped = drop_view(self.runtime.catalog, name)
+            dropped = iceberg.drop_view(self.runtime.catalog, name)
         except LakeError as error:
             raise as_stock(error) from error
         self._clear_data_object_cache(view_name)
@@ -122,7 +121,7 @@ class CatalogViews(SharedAdapter):
             return None
         if not isinstance(source.this, exp.Table) or (name := table_name(source.this)) is None:
             return None
-        return columns_of(
+        return iceberg.columns_of(
             self.runtime.catalog, name, hidden=lambda properties: read_hidden(properties.get(HIDDEN))
         )
 

@@ -24,9 +24,9 @@ from sqlmesh.core.schema_diff import (
 )
 from typing_extensions import override
 
-from lake.catalog.evolve import COMMENT, Evolution, Path, evolve
 from lake.clock import Deadline, SystemClock
 from lake.errors import LakeError
+from lake.mesh import iceberg
 from lake.mesh.adapter.statements import StatementAdapter
 from lake.mesh.differ import iceberg_differ
 from lake.mesh.errors import as_stock
@@ -35,6 +35,8 @@ from lake.types import quote_text
 
 if TYPE_CHECKING:
     from sqlmesh.core._typing import TableName as StockName
+
+    from lake.catalog.evolve import Evolution, Path
 
 
 class ColumnAdapter(StatementAdapter):
@@ -76,7 +78,7 @@ class ColumnAdapter(StatementAdapter):
         present = self._hidden(target)
         gone = {path[0] for path, kind in wanted.items() if kind is None and len(path) == 1}
         back = {path for path in wanted if len(path) == 1 and path[0] in present}
-        evolution = Evolution(
+        evolution = iceberg.Evolution(
             columns={path: kind for path, kind in wanted.items() if path[0] not in gone},
             anew=frozenset(back),  # a column that comes back is as empty as a new one
             properties={HIDDEN: write_hidden((present | gone) - {path[0] for path in back})},
@@ -90,7 +92,7 @@ class ColumnAdapter(StatementAdapter):
         self, table_name: StockName, table_comment: str, table_kind: str = "TABLE"
     ) -> None:
         del table_kind
-        self._evolve(exp.to_table(table_name), Evolution(properties={COMMENT: table_comment}))
+        self._evolve(exp.to_table(table_name), iceberg.Evolution(properties={iceberg.COMMENT: table_comment}))
 
     @override
     def _create_column_comments(
@@ -101,13 +103,13 @@ class ColumnAdapter(StatementAdapter):
         materialized_view: bool = False,
     ) -> None:
         del table_kind, materialized_view
-        self._evolve(exp.to_table(table_name), Evolution(docs=column_comments))
+        self._evolve(exp.to_table(table_name), iceberg.Evolution(docs=column_comments))
 
     def _evolve(self, table: exp.Table, change: Evolution) -> None:
         name = self.lake_name(table)
         deadline = Deadline.after(self.runtime.settings.engine.publish_seconds, SystemClock())
         try:
-            evolve(self.runtime.catalog, name, change, deadline=deadline)
+            iceberg.evolve(self.runtime.catalog, name, change, deadline=deadline)
         except LakeError as error:
             raise as_stock(error) from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 import duckdb
 from sqlglot import exp
@@ -15,6 +15,7 @@ from lake.mesh.adapter.shared import SharedAdapter
 from lake.mesh.engine import engine_error
 from lake.mesh.errors import StockError, as_stock
 from lake.mesh.lookup import resolve
+from lake.mesh.missing import explained
 from lake.mesh.moment import moment_of
 from lake.mesh.resolve import table_name
 from lake.mesh.travel import parse
@@ -53,12 +54,15 @@ class StatementAdapter(SharedAdapter, DuckDBEngineAdapter):
             prepared = self._prepared(statement)
             if isinstance(prepared, _WRITES):
                 self._join_publish(prepared)
-            super().execute(
-                prepared,
-                ignore_unsupported_errors=ignore_unsupported_errors,
-                quote_identifiers=quote_identifiers,
-                **kwargs,
-            )
+            try:
+                super().execute(
+                    prepared,
+                    ignore_unsupported_errors=ignore_unsupported_errors,
+                    quote_identifiers=quote_identifiers,
+                    **kwargs,
+                )
+            except StockError as error:
+                self._explain(error, statement)
             if isinstance(prepared, _WRITES):
                 self._count(prepared)
 
@@ -70,6 +74,13 @@ class StatementAdapter(SharedAdapter, DuckDBEngineAdapter):
             )
         except LakeError as error:
             raise as_stock(error) from error
+
+    def _explain(self, error: StockError, statement: exp.Expr | str) -> NoReturn:
+        """Raise the error, or a better one where a view has lost its table."""
+        parsed = _parsed(statement) if isinstance(statement, str) else statement
+        if parsed is None or (better := explained(error, parsed, self.runtime.catalog)) is error:
+            raise error
+        raise as_stock(better) from error
 
     def _prepared(self, statement: exp.Expr | str) -> exp.Expr | str:
         if isinstance(statement, str):

@@ -11,9 +11,9 @@ from sqlmesh.core.engine_adapter.duckdb import DuckDBEngineAdapter
 from sqlmesh.core.engine_adapter.shared import DataObjectType
 from typing_extensions import override
 
-from lake.catalog.tables import drop_table, load_table
 from lake.errors import LakeError
 from lake.log import get_logger
+from lake.mesh import iceberg
 from lake.mesh.adapter.views import ViewAdapter
 from lake.mesh.ddl import create_table_sql, iceberg_columns
 from lake.mesh.errors import StockError, as_stock
@@ -120,7 +120,7 @@ class TableAdapter(ViewAdapter):
 
     def _is_there(self, name: TableName) -> bool:
         try:
-            return load_table(self.runtime.catalog, name) is not None
+            return iceberg.load_table(self.runtime.catalog, name) is not None
         except LakeError as error:
             raise as_stock(error) from error
 
@@ -201,7 +201,7 @@ class TableAdapter(ViewAdapter):
         if (publication := self.runtime.publication) is not None:
             publication.abandon(lake_name)
         try:
-            dropped = drop_table(self.runtime.catalog, lake_name)
+            dropped = iceberg.drop_table(self.runtime.catalog, lake_name)
         except LakeError as error:
             raise as_stock(error) from error
         self._clear_data_object_cache(table)

@@ -17,21 +17,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 from typing_extensions import override
 
-from lake.catalog.tables import TableState, load_table
 from lake.clock import Deadline
 from lake.control import Attempt, AttemptState, note_query, open_attempt, settle_older
 from lake.errors import LakeError
 from lake.log import get_logger
+from lake.mesh import iceberg
 from lake.mesh.errors import StockError, as_stock
 from lake.mesh.publish import Publication, PublishConflictError
 from lake.mesh.read_back import read_back
 from lake.mesh.trino.statements import Change, is_plain_upsert, read_insert
 from lake.types import TableName
+
+if TYPE_CHECKING:
+    from lake.catalog.tables import TableState
 
 log = get_logger("mesh")
 
@@ -234,7 +237,7 @@ def _settle_older(publication: TrinoPublication, adapter: Any, older: Sequence[A
     """Find out what became of attempts whose process said nothing (step 0); remove their stages."""
     if not older or publication.table is None:
         return
-    state = load_table(publication.runtime.catalog, publication.table)
+    state = iceberg.load_table(publication.runtime.catalog, publication.table)
     outcomes = {}
     for attempt in older:
         if attempt.query_id and not _has_ended(adapter, attempt.query_id):

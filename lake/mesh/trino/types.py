@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import duckdb
-import pyarrow as pa
 from sqlglot import exp
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _T = exp.DataType.Type
 _ZONED = {_T.TIMESTAMPTZ, _T.TIMESTAMPLTZ}
