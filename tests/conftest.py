@@ -49,6 +49,7 @@ def _no_foreign_environment() -> Iterator[None]:
         for name in [n for n in os.environ if n.startswith(FOREIGN)]:
             patch.delenv(name)
         patch.setenv("SQLMESH__DISABLE_ANONYMIZED_ANALYTICS", "1")
+        patch.setenv("LAKE_HISTORY__APPEND_SECONDS", "0")  # tests share the catalog that it is appended to
         yield
 
 
@@ -169,6 +170,7 @@ def lake_environment(lake_settings: Settings) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return {
         **kept,
+        "LAKE_HISTORY__APPEND_SECONDS": "0",
         "LAKE_POSTGRES__DATABASE": lake_settings.postgres.database,
         "LAKE_BROKER__TOPIC_PREFIX": lake_settings.broker.topic_prefix,
         "LAKE_LANDING__RAW_SCHEMA": lake_settings.landing.raw_schema,

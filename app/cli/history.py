@@ -24,7 +24,7 @@ def register(tree: typer.Typer) -> None:
 
 @cli.command("append")
 def append(*, as_json: frame.JsonFlag = False) -> None:
-    """Append what is new to the tables ops.plans, runs, evaluations, audit_results and promotions."""
+    """Append what is new to the tables of ops: plans, runs, builds, audits, promotions and activation."""
     from lake.mesh.ops import append_history
 
     written = append_history(load_settings())

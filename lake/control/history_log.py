@@ -1,4 +1,4 @@
-"""The history in the order in which it was finished, and what belongs to one snapshot of a table."""
+"""The history, activation's too, in the order in which it was finished; what made one snapshot of a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 from lake.postgres import connect, read_sections
 from lake.settings import PostgresSettings
 
-KINDS = ("plans", "runs", "evaluations", "audit_results", "promotions")
+KINDS = ("plans", "runs", "evaluations", "audit_results", "promotions", "sync_runs", "sync_deliveries")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import queue
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from lake.control import Record, migrate, write_history
@@ -24,7 +26,7 @@ class History:
 
     def __init__(self, settings: PostgresSettings, *, capacity: int = _CAPACITY) -> None:
         self._settings = settings
-        self._queue: queue.Queue[Record | threading.Event] = queue.Queue(maxsize=capacity)
+        self._queue: queue.Queue[Record | threading.Event | Callable[[], object]] = queue.Queue(capacity)
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self.dropped = 0
@@ -46,6 +48,12 @@ class History:
         except LakeError as error:
             log.warning("history.delayed", reason=error.message)
             self.put(*records)
+
+    def afterwards(self, act: Callable[[], object]) -> None:
+        """Do something in the background once what was handed over so far is written; left out when full."""
+        self._start()
+        with suppress(queue.Full):
+            self._queue.put_nowait(act)
 
     def flush(self, timeout: float = _FLUSH_SECONDS) -> bool:
         """Wait until everything handed over so far is written or dropped; False when it takes too long."""
@@ -69,7 +77,7 @@ class History:
         ready = False
         while True:
             batch = self._take()
-            records = [item for item in batch if not isinstance(item, threading.Event)]
+            records: list[Any] = [item for item in batch if isinstance(item, Record)]
             try:
                 if records and not ready:
                     migrate(self._settings)
@@ -83,6 +91,16 @@ class History:
             for item in batch:
                 if isinstance(item, threading.Event):
                     item.set()
+                elif not isinstance(item, Record):
+                    self._act(item)
+
+    @staticmethod
+    def _act(act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001  see _work
+            reason = error.message if isinstance(error, LakeError) else type(error).__name__
+            log.warning("history.unappended", reason=reason)
 
     def _take(self) -> list[Any]:
         """Return what waits, at least one item."""

@@ -1,15 +1,16 @@
-"""The history as tables of the lake, for analysts on any engine: `ops.plans`, `ops.evaluations` and so on.
+"""The history as tables of the lake, for analysts on any engine: `ops.plans`, `ops.sync_runs` and so on.
 
 Appended in batches, each row once: the number of the last row is a property of the table, set in the
 commit that appends the rows, as landing does it with offsets (design §4). Nothing here is on the way of
-a plan or a run; what is not appended today is appended by the next call.
+a plan or a run: it happens after them, beside what goes on, and what is not appended now is appended by
+the next call.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -23,9 +24,11 @@ from lake.catalog import (
     arrow_schema,
     commit,
     ensure_table,
+    load_table,
     open_catalog,
     write_files,
 )
+from lake.catalog.tidy import tidy
 from lake.clock import Clock, Deadline, SystemClock
 from lake.control import migrate
 from lake.control.history_log import KINDS, LogEnd, LogRow, read_log, read_log_end
@@ -38,6 +41,7 @@ _BATCH = 20_000
 _RETAINED = 50
 _SECONDS = 120.0
 _ATTEMPTS = 5
+_APPENDS = 8  # after so many the small files are put together
 
 _T, _S, _L = Primitive.TIMESTAMPTZ, Primitive.STRING, Primitive.LONG
 _COLUMNS: dict[str, tuple[str, dict[str, Primitive]]] = {
@@ -68,8 +72,39 @@ _COLUMNS: dict[str, tuple[str, dict[str, Primitive]]] = {
         {"promotion_id": _S, "plan_id": _S, "environment": _S, "model": _S, "action": _S, "table_name": _S,
          "fingerprint": _S, "at": _T},
     ),
+    "sync_runs": (
+        "Runs of activation: one plan of a sync brought to its destination",
+        {"run_id": _S, "sync": _S, "plan_id": _S, "started_at": _T, "finished_at": _T, "state": _S,
+         "message": _S, "verified": _L},
+    ),
+    "sync_deliveries": (
+        "Records that a destination has accepted or rejected; whose they are stays in the control database",
+        {"delivery_id": _L, "run_id": _S, "settled_by": _S, "sync": _S, "operation": _S, "revision": _L,
+         "idempotency_key": _S, "state": _S, "code": _S, "sent_at": _T, "settled_at": _T},
+    ),
 }  # fmt: skip
-_DATED = {"plans": "started_at", "runs": "started_at", "evaluations": "started_at"}
+_DATED = {
+    "plans": "started_at",
+    "runs": "started_at",
+    "evaluations": "started_at",
+    "sync_runs": "started_at",
+    "sync_deliveries": "settled_at",
+}
+
+
+def append_when_due(settings: Settings, *, clock: Clock | None = None) -> dict[str, int]:
+    """Append when the last time is the settings' seconds ago, as plans and runs do at their end.
+
+    Returns the rows by table, none when it is not due.
+    """
+    own, clock = settings.history, clock or SystemClock()
+    if own.append_seconds == 0:
+        return {}
+    last = load_table(open_catalog(settings), TableName(schema=own.ops_schema, name="runs"))
+    at = last.committed_at if last is not None else None
+    if at is not None and clock.now() - at < timedelta(seconds=own.append_seconds):
+        return {}
+    return append_history(settings, clock=clock)
 
 
 def append_history(settings: Settings, *, clock: Clock | None = None) -> dict[str, int]:
@@ -92,6 +127,8 @@ def _append(catalog: LakeCatalog, settings: Settings, kind: str, end: LogEnd, de
         after = read_position(state, end)
         rows = read_log(settings.postgres, kind, after=after, last=end.seq, limit=_BATCH)
         if not rows:
+            if written and state.ancestry[0].sequence % _APPENDS == 0:
+                tidy(catalog, state, deadline=deadline, retain=_RETAINED)
             return written
         done = commit(
             catalog,

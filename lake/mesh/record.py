@@ -176,6 +176,7 @@ def run_recorded(runtime: Runtime, kind: RunKind, environment: str) -> Iterator[
     )
     runtime.history.put(record)
     runtime.run_id = record.run_id
+    runtime.services.runs.append(record.run_id)
     ended: list[Any] = []
     result, reason = Result.INTERRUPTED, ""
     try:
@@ -188,6 +189,8 @@ def run_recorded(runtime: Runtime, kind: RunKind, environment: str) -> Iterator[
     finally:
         runtime.run_id = None
         runtime.history.put(replace(record, finished_at=datetime.now(UTC), result=result, error=reason))
+        if kind is RunKind.RUN:
+            _append(runtime)
 
 
 @contextmanager
@@ -212,6 +215,20 @@ def plan_recorded(runtime: Runtime, plan: Any) -> Iterator[None]:
     finally:
         runtime.history.put(replace(record, finished_at=datetime.now(UTC), result=result, error=reason))
         runtime.history.flush()
+        _append(runtime)
+
+
+def _append(runtime: Runtime) -> None:
+    """Let analysts see it too, beside what goes on; a process that ends waits for it."""
+    if not runtime.settings.history.append_seconds:
+        return
+
+    def act() -> None:
+        from lake.mesh.ops import append_when_due  # noqa: PLC0415  it writes files, which every start would pay for
+
+        append_when_due(runtime.settings)
+
+    runtime.history.afterwards(act)
 
 
 def _changes(plan: Any, asked: frozenset[str]) -> dict[str, Any]:

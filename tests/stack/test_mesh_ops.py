@@ -6,6 +6,8 @@ import json
 import threading
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,11 +15,13 @@ from typer.testing import CliRunner
 
 import lake.mesh.ops as ops_module
 from app.cli.main import cli
-from lake.catalog import Landed, load_table, open_catalog
+from lake.catalog import Landed, drop_table, load_table, open_catalog
 from lake.catalog.published import published
 from lake.control import PlanRecord, Result, read_evaluations, read_plans, write_history
+from lake.control.activation import locked_store
+from lake.control.activation_values import Delivery, Operation, Outcome, PlanState, RunState, StoredPlan
 from lake.errors import BadInputError, UnavailableError
-from lake.mesh.ops import append_history
+from lake.mesh.ops import append_history, append_when_due
 from lake.mesh.session import open_session
 from lake.mesh.trace import trace
 from lake.settings import HistorySettings, Settings
@@ -105,8 +109,6 @@ def test_history_is_appended_once_and_tells_what_a_plan_did(
 
 def finished(number: int) -> list[PlanRecord]:
     """Return plans that ended, as their writer hands them over."""
-    from datetime import UTC, datetime
-
     now = datetime.now(UTC)
     return [
         PlanRecord(
@@ -172,6 +174,70 @@ def test_a_row_that_is_being_written_is_waited_for_and_not_passed_over(
         assert not done, "it waits for the writer"
     appending.join()
     assert done[0]["plans"] == 2
+
+
+def test_a_plan_appends_at_its_end_when_that_is_due(
+    project: MeshProject, settings: Settings, context: Any
+) -> None:
+    """Not again within the settings' seconds, never with 0; who waits for the history waits for it too."""
+    services = context.engine_adapter.runtime.services
+    own = settings.history.model_copy(update={"append_seconds": 300})
+    due = settings.model_copy(update={"history": own})
+    append_history(settings)
+    assert append_when_due(due) == {}
+    assert (
+        append_when_due(settings.model_copy(update={"history": own.model_copy(update={"append_seconds": 0})}))
+        == {}
+    )
+    known = {p["plan_id"] for p in rows(settings, "plans")}
+    drop_table(open_catalog(settings), TableName(schema=own.ops_schema, name="runs"))
+    before, services.settings = services.settings, due
+    try:
+        project.plan(context, restate_models=[f"{project.name}.seven"])
+        services.history.flush(60)
+    finally:
+        services.settings = before
+    [plan] = [p for p in rows(settings, "plans") if p["plan_id"] not in known]
+    assert plan["environment"] == "prod"
+    assert plan["plan_id"] in {run["plan_id"] for run in rows(settings, "runs")}
+
+
+def test_activation_is_told_without_telling_about_whom(settings: Settings, context: Any) -> None:
+    """A run when it has ended, a delivery when it is settled; no key, no payload, no words of an answer."""
+    change = Delivery(
+        key="anna@example.org", operation=Operation.CREATE, revision=0, idempotency_key=uuid.uuid4(),
+        payload={"name": "Anna"},
+    )  # fmt: skip
+    refused = replace(change, key="bob", idempotency_key=uuid.uuid4())
+    run = uuid.uuid4()
+    with locked_store(settings.postgres, "tell") as store:
+        store.save_plan(sync_plan())
+        plan = store.newest_plan()
+        assert plan is not None
+        store.begin_run(run, plan.plan_id)
+        store.begin_batch(run, [change, refused])
+        assert append_history(settings)["sync_deliveries"] == 0
+        outcomes = [Outcome(delivery=change, accepted=True)]
+        outcomes += [Outcome(delivery=refused, accepted=False, code="422", message="bob is no name")]
+        store.settle(run, outcomes)
+        store.finish_run(run, RunState.PARTIAL, message="one refused", verified=1, mismatched=())
+    written = append_history(settings)
+    assert (written["sync_runs"], written["sync_deliveries"]) == (1, 2)
+    [told] = rows(settings, "sync_runs")
+    assert (told["run_id"], told["sync"], told["state"], told["verified"]) == (str(run), "tell", "partial", 1)
+    deliveries = {d["idempotency_key"]: d for d in rows(settings, "sync_deliveries")}
+    assert {(d["state"], d["code"]) for d in deliveries.values()} == {("accepted", ""), ("rejected", "422")}
+    assert deliveries[str(change.idempotency_key)]["state"] == "accepted"
+    assert not any(word in str(deliveries).lower() for word in ("anna", "bob"))
+
+
+def sync_plan() -> StoredPlan:
+    """Return a plan of a sync that has nothing to do with these tests' models."""
+    return StoredPlan(
+        plan_id=uuid.uuid4(), sync="tell", digest="d", mapping="m", snapshots={}, mart_rows=2,
+        ledger_version=0, ledger_rows=0, in_doubt=0, guards=(), created_at=datetime.now(UTC),
+        state=PlanState.OPEN, changes=(),
+    )  # fmt: skip
 
 
 def test_a_snapshot_is_traced_to_its_model_interval_run_plan_and_audits(
