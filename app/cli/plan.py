@@ -1,4 +1,4 @@
-"""`lake plan` and `lake diff`: stock SQLMesh for the environment of the git branch, and what it means."""
+"""`lake plan|run|diff`: stock SQLMesh for the environment of the git branch, and what it means."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Annotated
 import typer
 
 from app.cli import frame
-from app.cli.plan_page import markdown, text
+from app.cli.plan_page import markdown, run_text, text
+from lake.errors import RefusedError
 from lake.settings import find_project, load_settings
 
-# Everything that `sqlmesh plan` knows passes through; this page names what is used most.
+# Everything that the stock command knows passes through; this page names what is used most.
 _PASS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def register(cli: typer.Typer) -> None:
     """Add the commands to the tree."""
     cli.command("plan", context_settings=_PASS)(plan)
+    cli.command("run", context_settings=_PASS)(run)
     cli.command("diff")(diff)
 
 
@@ -63,6 +65,46 @@ def plan(
         return
     for line in text(summary):
         frame.say(line)
+
+
+def run(
+    context: typer.Context,
+    *,
+    reason: frame.ReasonOption = "",
+    as_json: frame.JsonFlag = False,
+) -> None:
+    """Build what is due in the branch's environment, or in one that is named (lake run prod), and sum it up.
+
+    Every option and argument of `sqlmesh run` works here. Exit code 5 when a model failed or was refused.
+    """
+    from lake.mesh.branch import current_environment
+    from lake.mesh.context import WarmContext
+    from lake.mesh.running import named_environment, run_environment
+
+    project = find_project()
+    settings = load_settings(project=project)
+    arguments = list(context.args)
+    environment = named_environment(arguments)
+    if not environment:
+        environment = current_environment(project.root, settings.environments)
+        arguments.append(environment)
+    warm = WarmContext(project)
+    try:
+        with frame.act(settings, "run", target=environment, reason=reason) as detail:
+            summary = run_environment(warm, settings, arguments, quiet=as_json)
+            detail.update({"models": len(summary.models), "rows": summary.rows})
+            if as_json:
+                frame.print_json(
+                    {**frame.to_plain(summary), "rows": summary.rows, "seconds": summary.seconds}
+                )
+            else:
+                for line in run_text(summary):
+                    frame.say(line)
+            if summary.failed:
+                names = ", ".join(model.model for model in summary.failed)
+                raise RefusedError(f"not published: {names}", hint=f"mend them, then lake run {environment}")
+    finally:
+        warm.close()
 
 
 def diff(

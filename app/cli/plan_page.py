@@ -1,10 +1,14 @@
-"""Show a plan's summary: as lines for a terminal, as Markdown for a pull request."""
+"""Show a plan's summary: as lines for a terminal, as Markdown for a pull request; a run's as lines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from lake.mesh.summary import ModelChange, PlanSummary
+
+if TYPE_CHECKING:
+    from lake.mesh.running import RunSummary
 
 _COLUMNS = ("model", "change", "category", "builds", "rows", "seconds", "columns")
 
@@ -54,6 +58,21 @@ def markdown(summary: PlanSummary) -> str:
             for reader in summary.affected
         ]
     return "\n".join(lines) + "\n"
+
+
+def run_text(summary: RunSummary) -> Iterator[str]:
+    """Yield the lines of a run's summary."""
+    models = len(summary.models)
+    cost = f"{summary.rows:,} rows in {summary.seconds:,.1f} s of work"
+    built = f"{models} model{'s' if models > 1 else ''}, {cost}" if models else summary.ended
+    yield f"run of {summary.environment}: {built}"
+    for model in summary.models:
+        span = f"{model.start:%Y-%m-%d %H:%M} to {model.end:%Y-%m-%d %H:%M}"
+        warned = f", {model.warnings} audits warn" if model.warnings else ""
+        facts = f"{model.result.value}, {span}, {model.rows:,} rows in {model.seconds:,.1f} s{warned}"
+        yield f"  {model.model}: {facts}"
+        if model.error:
+            yield f"      {model.error.splitlines()[0]}"
 
 
 def _headline(summary: PlanSummary) -> str:

@@ -12,11 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli.main import cli
-from lake.control import read_acts
+from lake.control import Result, read_acts
 from lake.errors import BadInputError, RefusedError
 from lake.mesh.context import WarmContext
 from lake.mesh.diffing import diff_environments
 from lake.mesh.planning import plan_environment
+from lake.mesh.running import run_environment
 from lake.mesh.summary import ColumnChange, How, PlanSummary
 from lake.settings import Settings
 from tests.fakes.mesh import MeshProject, mesh_project
@@ -157,6 +158,40 @@ def test_the_commands_work_for_the_branch_that_is_checked_out(
     assert "dev_tiers" not in lake("env", "list", "--json")
     acts = {(act.act, act.target, act.reason) for act in read_acts(project.settings.postgres)}
     assert {("plan", "dev_tiers", ""), ("env.drop", "dev_tiers", "merged")} <= acts
+
+
+def test_a_run_is_summed_up_by_model_and_says_when_nothing_was_due(
+    project: MeshProject, warm: WarmContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time, rows and seconds of what a day made due; stock options pass."""
+    project.sql("INSERT INTO {raw}.s VALUES (DATE '2026-01-11', 7)")
+    summary = run_environment(warm, project.settings, ["prod", "--end", "2026-01-11"], quiet=True)
+    daily = next(m for m in summary.models if m.model.endswith("daily"))
+    assert (daily.rows, daily.builds, daily.result, summary.failed) == (1, 1, Result.SUCCEEDED, ())
+    assert f"{daily.start:%d} to {daily.end:%d}" == "11 to 12"
+    monkeypatch.chdir(project.project.root)
+    assert "run of prod: nothing to do" in lake("run", "prod", "--end", "2026-01-11")
+    told = json.loads(lake("run", "prod", "--end", "2026-01-11", "--json"))
+    assert (told["ended"], told["models"], told["rows"]) == ("nothing to do", [], 0)
+    with pytest.raises(BadInputError, match="no environment dev_nowhere"):
+        run_environment(warm, project.settings, ["dev_nowhere"], quiet=True)
+
+
+def test_a_run_whose_model_fails_names_it_and_the_next_run_heals(
+    project: MeshProject, warm: WarmContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sum that no longer fits its type: the reason stands in the summary, the command is refused."""
+    project.sql("INSERT INTO {raw}.s SELECT DATE '2026-01-12', 9223372036854775807 FROM range(2)")
+    monkeypatch.chdir(project.project.root)
+    arguments = ["run", "prod", "--end", "2026-01-12"]
+    with pytest.raises(RefusedError, match=rf"{project.name}\.daily"):
+        CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    project.sql("UPDATE {raw}.s SET v = 1 WHERE day = DATE '2026-01-12'")
+    told = json.loads(lake(*arguments, "--json"))
+    assert {(m["model"].split(".")[1], m["result"], m["rows"]) for m in told["models"]} == {
+        ("daily", "succeeded", 1),
+        ("total", "succeeded", 1),
+    }
 
 
 def test_prod_and_what_does_not_exist_are_not_dropped(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli.plan_page import markdown, text
+from app.cli.plan_page import markdown, run_text, text
+from lake.control import Evaluation, Result
 from lake.mesh.estimate import Built, Estimate, estimate, fit
+from lake.mesh.running import RunSummary, sum_up
 from lake.mesh.summary import Affected, ColumnChange, How, ModelChange, PlanSummary
 
 DAY = timedelta(days=1)
@@ -97,3 +100,36 @@ def test_the_page_for_a_pull_request_is_a_markdown_table() -> None:
     assert "`- tier TEXT`" in page
     empty = PlanSummary(plan_id="p", environment="dev_x", applied=False, models=(), affected=())
     assert "nothing changes" in markdown(empty)
+
+
+def evaluation(model: str, day: int, result: Result, rows: int | None) -> Evaluation:
+    """Return one build of a day."""
+    start = datetime(2026, 1, day, tzinfo=UTC)
+    return Evaluation(
+        evaluation_id=uuid4(), run_id=None, model=model, table_name="t", fingerprint="f",
+        interval_start=start, interval_end=start + DAY, started_at=start, seconds=0.5, engine="duckdb",
+        result=result, rows=rows, error="" if result is Result.SUCCEEDED else "audit x: 3\nmore",
+    )  # fmt: skip
+
+
+def test_a_run_is_summed_up_by_model_and_a_failure_stands_out() -> None:
+    """Models in the order of their begin; rows of what was published only; one line of the reason."""
+    built = [
+        evaluation("a.late", 3, Result.REFUSED, 9),
+        evaluation("a.first", 1, Result.SUCCEEDED, 5),
+        evaluation("a.late", 2, Result.SUCCEEDED, 4),
+    ]
+    summary = RunSummary(environment="prod", ended="failure", models=tuple(sum_up(built, ["a.first"])))
+    assert [(m.model, m.builds, m.rows, m.warnings) for m in summary.models] == [
+        ("a.first", 1, 5, 1),
+        ("a.late", 2, 4, 0),
+    ]
+    assert [m.model for m in summary.failed] == ["a.late"]
+    assert list(run_text(summary)) == [
+        "run of prod: 2 models, 9 rows in 1.5 s of work",
+        "  a.first: succeeded, 2026-01-01 00:00 to 2026-01-02 00:00, 5 rows in 0.5 s, 1 audits warn",
+        "  a.late: refused, 2026-01-02 00:00 to 2026-01-04 00:00, 4 rows in 1.0 s",
+        "      audit x: 3",
+    ]
+    nothing = RunSummary(environment="dev_x", ended="nothing to do", models=())
+    assert list(run_text(nothing)) == ["run of dev_x: nothing to do"]
