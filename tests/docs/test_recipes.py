@@ -15,9 +15,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "environments.md"
 
 
 def workflow() -> dict:
-    [block, *_] = re.findall(
-        r"^```yaml\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )[::-1]
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    [block] = [block for block in blocks if block.startswith("name: plan")]
     return yaml.safe_load(block)
 
 
