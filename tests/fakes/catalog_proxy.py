@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -22,27 +23,41 @@ class Fault(Enum):
     STATUS_503_BEFORE = "answered with 503 and not applied"
     DROP_BEFORE = "the connection closes and nothing is applied"
     STATUS_409_BEFORE = "answered with 409 and not applied"
+    STATUS_500_BEFORE = "answered with 500 and not applied"
+    STATUS_409_AFTER = "applied, then answered with 409"
+    LATE = "applied, and answered when the client has given up"
+
+
+# Whether a request (method, path, body) is one that is meant.
+Step = Callable[[str, str, bytes], bool]
 
 
 class CatalogProxy:
-    """Forwards everything; `arm` sets what happens to the next commits whose body holds `mark`."""
+    """Forwards everything; `arm` sets what happens to the next requests that are meant.
+
+    Without a step those are POSTs whose body holds `mark`. `late` is how long a late answer takes.
+    """
 
     def __init__(self, upstream: str, mark: bytes) -> None:
         self.upstream = urlsplit(upstream)
         self.mark = mark
+        self.late = 3.0
         self.faults: list[Fault] = []
+        self.step: Step = lambda *_: False
         self.seen: list[Fault] = []
         self.dead = False
         self.die_after: bool = False
+        self.closing = threading.Event()
         self._lock = threading.Lock()
 
-    def arm(self, *faults: Fault) -> None:
+    def arm(self, *faults: Fault, step: Step | None = None) -> None:
         with self._lock:
+            self.step = step or (lambda method, _, body: method == "POST" and self.mark in body)
             self.faults, self.seen = list(faults), []
 
-    def next_fault(self, method: str, body: bytes) -> Fault | None:
+    def next_fault(self, method: str, path: str, body: bytes) -> Fault | None:
         with self._lock:
-            if method != "POST" or self.mark not in body or not self.faults:
+            if not self.faults or not self.step(method, path, body):
                 return None
             self.seen.append(self.faults[0])
             return self.faults.pop(0)
@@ -73,9 +88,9 @@ def catalog_proxy(upstream: str, *, mark: bytes) -> Iterator[tuple[CatalogProxy,
             if proxy.dead:
                 self.close_connection = True
                 return
-            fault = proxy.next_fault(self.command, body)
-            if fault in {Fault.STATUS_503_BEFORE, Fault.STATUS_409_BEFORE}:
-                self.answer(int(fault.name.split("_")[1]), [], b'{"error":{"message":"injected","code":503}}')
+            fault = proxy.next_fault(self.command, self.path, body)
+            if fault is not None and fault.name.endswith("_BEFORE") and fault is not Fault.DROP_BEFORE:
+                self.inject(fault)
                 return
             if fault is Fault.DROP_BEFORE:
                 self.close_connection = True
@@ -88,10 +103,18 @@ def catalog_proxy(upstream: str, *, mark: bytes) -> Iterator[tuple[CatalogProxy,
             if fault is Fault.DROP_AFTER:
                 self.close_connection = True
                 return
-            if fault in {Fault.STATUS_500_AFTER, Fault.STATUS_503_AFTER}:
-                self.answer(int(fault.name.split("_")[1]), [], b'{"error":{"message":"injected","code":500}}')
+            if fault is not None and fault.name.startswith("STATUS_"):
+                self.inject(fault)
                 return
-            self.answer(status, headers, content)
+            if fault is Fault.LATE:
+                proxy.closing.wait(proxy.late)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self.answer(status, headers, content)
+
+        def inject(self, fault: Fault) -> None:
+            status = int(fault.name.split("_")[1])
+            text = {"error": {"message": "injected", "type": "Injected", "code": status}}
+            self.answer(status, [], json.dumps(text).encode())
 
         do_GET = do_POST = do_DELETE = do_HEAD = do_PUT = handle_any  # noqa: N815  http.server's names
 
@@ -115,5 +138,6 @@ def catalog_proxy(upstream: str, *, mark: bytes) -> Iterator[tuple[CatalogProxy,
     try:
         yield proxy, f"http://127.0.0.1:{server.server_address[1]}"
     finally:
+        proxy.closing.set()
         server.shutdown()
         server.server_close()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lake.catalog.open import open_catalog
 from lake.settings import Settings
 from tests.fakes.mesh import MeshProject, mesh_project
 
@@ -182,6 +183,40 @@ def test_nested_and_decimal_types_survive(project: MeshProject, context: Any) ->
     value = context.fetchdf(f"SELECT nest FROM lake.{project.name}.view LIMIT 1").nest[0]
     assert value["a"] == 1
     assert [float(item) for item in value["b"]] == [1.5]
+
+
+# Partitions as a model's header says them: as the table has them, and how many hold rows.
+CUTS = {
+    "hour(at), truncate(2, word)": ({"at": "hour", "word": "truncate[2]"}, 8),
+    "month(at), bucket(4, id)": ({"at": "month", "id": "bucket[4]"}, 8),
+    "day(at), truncate(50, id)": ({"at": "day", "id": "truncate[50]"}, 4),
+    "year(at), word": ({"at": "year", "word": "identity"}, 3),
+}
+CUT = """\
+SELECT
+  TIMESTAMP '2026-11-01' + INTERVAL 1 HOUR * (id % 4)::INT + INTERVAL 1 MONTH * (id // 4 % 2)::INT AS at,
+  id, ('ab' || (id % 3))::TEXT AS word
+FROM {raw}.s WHERE id < 100"""
+
+
+def test_a_table_is_cut_as_its_model_says(project: MeshProject, context: Any) -> None:
+    """Each of Iceberg's transforms reaches the table, its rows lie in files by it and are read back."""
+    for number, cut in enumerate(CUTS):
+        kind = "kind INCREMENTAL_BY_TIME_RANGE (time_column at), start '2026-11-01'"
+        project.model(f"cut_{number}", f"{kind}, partitioned_by ({cut})", CUT)
+    context.load()
+    project.plan(context, "dev_cuts", execution_time="2026-12-31")
+    for number, (cut, (transforms, partitions)) in enumerate(CUTS.items()):
+        snapshot = context.get_snapshot(f"{project.name}.cut_{number}", raise_if_missing=True)
+        schema, table = (part.strip('"') for part in snapshot.table_name().split(".")[-2:])
+        handle = open_catalog(project.settings).load_table((schema, table))
+        columns = {f.source_id: str(f.transform) for f in handle.spec().fields}
+        assert {handle.schema().find_column_name(c): t for c, t in columns.items()} == transforms, cut
+        assert len({str(task.file.partition) for task in handle.scan().plan_files()}) == partitions, cut
+        rows = context.fetchdf(f"SELECT COUNT(*) AS n, COUNT(DISTINCT id) AS d FROM lake.{schema}.{table}")
+        assert (int(rows.n[0]), int(rows.d[0])) == (100, 100), cut
+        (project.project.root / "models" / f"cut_{number}.sql").unlink()
+    context.load()
 
 
 def test_a_later_run_adds_what_is_new_and_a_restatement_repeats_nothing(
