@@ -9,7 +9,6 @@ from types import FrameType
 import uvicorn
 
 from ingest.gateway.app import build_app
-from ingest.memory import made_for_records
 from lake.contracts import Contract
 from lake.errors import ConflictError
 from lake.settings import Settings
@@ -46,8 +45,7 @@ def serve(
             lifespan="on",
             timeout_graceful_shutdown=int(limits.ack_seconds) + _MARGIN_SECONDS,
         )
-        with made_for_records():
-            _Server(config).run(sockets=[listener])
+        _Server(config).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

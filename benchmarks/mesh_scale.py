@@ -1,0 +1,127 @@
+"""SQLMesh on Iceberg at size: a plan of 500 models, one day of a table of 100 million rows.
+
+`--scale` makes the table three times as large (300 days of a million rows) and takes minutes more.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results import Figure, against_goal, write
+from lake.catalog.live_files import LiveFiles, read_live_files
+from lake.catalog.open import open_catalog
+from lake.catalog.tables import load_table
+from lake.control import migrate
+from lake.mesh.session import open_session
+from lake.settings import Project, load_settings
+from lake.stack import start, stop
+from lake.types import TableName
+from tests.fakes.mesh import MeshProject, mesh_project
+
+DAYS = 300 if "--scale" in sys.argv else 100
+PER_DAY = 1_000_000
+MODELS = 500
+FIRST, MIDDLE = "2026-01-01", "2026-02-15"
+BIG = (
+    "kind INCREMENTAL_BY_TIME_RANGE (time_column day, batch_size 10), partitioned_by (day(day)),"
+    f" start '{FIRST}'"
+)
+QUERY = f"""\
+SELECT d::DATE AS day, i::BIGINT AS id, (hash(i) % 1000)::INT AS v
+FROM generate_series(@start_date::TIMESTAMP, @end_date::TIMESTAMP, INTERVAL 1 DAY) AS s(d),
+  range({PER_DAY}) AS r(i)"""
+
+
+def main() -> None:
+    """Run both on a stack of their own."""
+    with tempfile.TemporaryDirectory(prefix="lakemesh-bench-") as folder:
+        project = Project(root=Path(folder).resolve())
+        (project.root / "config.yaml").touch()
+        try:
+            start(project)
+            settings = load_settings(project=project)
+            migrate(settings.postgres)
+            with mesh_project(project.root / "big", settings) as mesh:
+                figures = [*_one_day_of_many(mesh)]
+            with mesh_project(project.root / "many", settings) as mesh:
+                figures.append(_many_models(mesh))
+        finally:
+            stop(project)
+    write("mesh_scale", figures)
+
+
+def _one_day_of_many(mesh: MeshProject) -> Iterator[Figure]:
+    """Build a table by an incremental model, publish one day of it again, read one day and the whole."""
+    mesh.model("big", BIG, QUERY, audits="not_null(columns := (id, v)), forall(criteria := (v >= 0))")
+    context = mesh.context()
+    rows, end = DAYS * PER_DAY, f"DATE '{FIRST}' + {DAYS}"
+    [(last,)] = mesh.sql(f"SELECT strftime({end}, '%Y-%m-%d')")
+    built = _timed(lambda: mesh.plan(context, execution_time=last))
+    yield Figure(metric=f"building {rows / 1e6:.0f} M rows in {DAYS // 10} publishes", value=built, unit="s")
+    before = _live(mesh, context)
+    model = f"{mesh.name}.big"
+    again = _timed(
+        lambda: mesh.plan(context, restate_models=[model], start=MIDDLE, end=MIDDLE, execution_time=last)
+    )
+    after = _live(mesh, context)
+    old = {file.path for file in before.files}
+    touched = len({file.path for file in after.files} ^ old)
+    yield Figure(
+        metric=f"files that one day of {rows / 1e6:.0f} M rows touches", value=touched, unit="files",
+        against=f"all {len(old)}", ratio=round(touched / len(old), 3),
+    )  # fmt: skip
+    yield Figure(
+        metric="publishing that day again, audited", value=again, unit="s",
+        against=f"a day's share of building {built / DAYS:.2f} s", ratio=round(again / (built / DAYS), 2),
+    )  # fmt: skip
+    with open_session(mesh.settings) as session:
+        one = f"SELECT COUNT(*) AS n, SUM(v) AS v FROM {model} WHERE day = DATE '{MIDDLE}'"
+        whole = f"SELECT COUNT(*) AS n, SUM(v) AS v FROM {model}"
+        assert session.query(whole).to_pylist()[0]["n"] == rows
+        for name, sql in (("one day", one), ("the whole", whole)):
+            yield Figure(metric=f"reading {name}", value=_median(5, lambda q=sql: session.query(q)), unit="s")
+    context.close()
+
+
+def _live(mesh: MeshProject, context: Any) -> LiveFiles:
+    schema, name = mesh.physical(context, "big")
+    state = load_table(open_catalog(mesh.settings), TableName(schema=schema, name=name))
+    assert state is not None
+    return read_live_files(state)
+
+
+def _many_models(mesh: MeshProject) -> Figure:
+    """Plan a project of 500 models in chains of ten, then plan it again with nothing changed."""
+    for number in range(MODELS):
+        source = f"{{me}}.m{number - 1}" if number % 10 else "(SELECT 1 AS v)"
+        mesh.model(f"m{number}", "kind FULL", f"SELECT v::INT AS v FROM {source} AS s")
+    context = mesh.context()
+    mesh.plan(context, empty_backfill=True)
+
+    def again() -> None:
+        context.load()
+        mesh.plan(context)
+
+    seconds = statistics.median(_timed(again) for _ in range(3))
+    context.close()
+    return against_goal(f"plan with no change, {MODELS} models, loaded anew", seconds, "s", 10)
+
+
+def _median(times: int, act: Callable[[], object]) -> float:
+    return round(statistics.median(_timed(act) for _ in range(times)), 3)
+
+
+def _timed(act: Callable[[], object]) -> float:
+    began = time.monotonic()
+    act()
+    return round(time.monotonic() - began, 2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""The parts of `benchmarks/ingest.py`: what lands, the processes that are measured, a module a question."""
