@@ -30,10 +30,11 @@ class Ends:
         self._read_out.clear()
         self._asked = dict.fromkeys(shards, now)
 
-    def forget(self, shard: Shard) -> None:
-        """Know nothing more of a shard that is read again from further back."""
+    def forget(self, shard: Shard, now: datetime) -> None:
+        """Know nothing more of a shard that is read again from further back: its end is asked for anew."""
         self._goals.pop(shard, None)
         self._read_out.discard(shard)
+        self._asked[shard] = now
 
     def learn(self, shard: Shard) -> Offset | None:
         """Return the end of a shard the first time that it is known."""

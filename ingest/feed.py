@@ -232,7 +232,7 @@ class Feed:
         self._guard(lane, lane.begin, partitions, self._start_of(lane))
         for partition in partitions:
             shard = Shard(lane.topic.name, partition)
-            self._ends.forget(shard)
+            self._ends.forget(shard, self._clock.now())
             self._reader.seek(shard, self._first_wanted(shard))
 
     def _replace(self) -> None:
