@@ -10,7 +10,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -31,16 +30,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from benchmarks.results import Figure, write
+from benchmarks.sandbox import ROOT, temporary_stack
 from ingest.gateway.serve import serve
 from ingest.gateway.service import new_key
 from lake.broker import create_topic, full_name
 from lake.contracts import load_contracts
-from lake.control import migrate
 from lake.settings import Project, Settings, load_settings
-from lake.stack import start, stop
 from lake.stack.ports import find_free
 
-ROOT = Path(__file__).parents[1]
 STREAM = "transactions"
 BATCH = 100
 REQUESTS = 1_500
@@ -51,21 +48,13 @@ GOAL = 10_000
 
 def main() -> None:
     """Send the same requests to the floor and to the gateway, without and with idempotency keys."""
-    with tempfile.TemporaryDirectory(prefix="lakemesh-bench-") as folder:
-        project = Project(root=Path(folder).resolve())
-        (project.root / "config.yaml").touch()
-        try:
-            start(project)
-            settings = load_settings(project=project)
-            migrate(settings.postgres)
-            contracts = load_contracts(ROOT / "ingest" / "contracts")
-            create_topic(settings.broker, STREAM, partitions=3)
-            _, made = new_key(settings, contracts, name="bench", streams=["*"], records_per_second=10_000_000)
-            floor = _measure(project, "floor", made.token, keys=False)
-            plain = _measure(project, "gateway", made.token, keys=False)
-            keyed = _measure(project, "gateway", made.token, keys=True)
-        finally:
-            stop(project)
+    with temporary_stack() as (project, settings):
+        contracts = load_contracts(ROOT / "ingest" / "contracts")
+        create_topic(settings.broker, STREAM, partitions=3)
+        _, made = new_key(settings, contracts, name="bench", streams=["*"], records_per_second=10_000_000)
+        floor = _measure(project, "floor", made.token, keys=False)
+        plain = _measure(project, "gateway", made.token, keys=False)
+        keyed = _measure(project, "gateway", made.token, keys=True)
     write(
         "gateway",
         [

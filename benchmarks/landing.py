@@ -7,10 +7,8 @@ check, no coordinates, no upload and no commit. Both in processes of their own, 
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -20,15 +18,13 @@ import pyarrow.json as pj
 import pyarrow.parquet as pq
 
 from benchmarks.results import Figure, against_goal, write
+from benchmarks.sandbox import ROOT, cpu, in_child, megabytes, temporary_stack
 from ingest.landing import choose, run_streams
 from lake.broker import LogReader, Shard, describe_topic
 from lake.catalog import arrow_schema, open_catalog
 from lake.contracts import Contract, load_contracts
-from lake.control import migrate
 from lake.settings import Project, Settings, load_settings
-from lake.stack import start, stop
 
-ROOT = Path(__file__).parents[1]
 STREAM = "transactions"
 GOAL_SECONDS = 15.0
 GOAL_MEGABYTES = 600.0
@@ -37,17 +33,12 @@ BLOCK_RECORDS = 8_192
 
 def main() -> None:
     """Replay the year into a new stack, then measure the floor, the landing and a run with nothing to do."""
-    with tempfile.TemporaryDirectory(prefix="lakemesh-bench-") as folder:
-        project = Project(root=Path(folder).resolve())
-        (project.root / "config.yaml").touch()
-        try:
-            start(project)
-            settings = load_settings(project=project)
-            migrate(settings.postgres)
-            _replay(project, settings)
-            measured = {part: _in_child(project, part) for part in ("floor", "land", "again")}
-        finally:
-            stop(project)
+    with temporary_stack() as (project, settings):
+        _replay(project, settings)
+        measured = {
+            part: in_child("benchmarks.landing", part, str(project.root))
+            for part in ("floor", "land", "again")
+        }
     floor, land, again = measured["floor"], measured["land"], measured["again"]
     write(
         "landing",
@@ -86,23 +77,12 @@ def _replay(project: Project, settings: Settings) -> None:
     )
 
 
-def _in_child(project: Project, part: str) -> dict[str, Any]:
-    answer = subprocess.run(
-        [sys.executable, "-m", "benchmarks.landing", part, str(project.root)],
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.PIPE,
-    )
-    document: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
-    return document
-
-
 def child(part: str, root: Path) -> None:
     """Do one part and print its figures as JSON; imports and connecting are not counted."""
     settings = load_settings(project=Project(root=root))
     (contract,) = choose(load_contracts(ROOT / "ingest" / "contracts"), [STREAM])
     catalog = open_catalog(settings)
-    before = _cpu()
+    before = cpu()
     if part == "floor":
         began = time.monotonic()
         rows = _floor(settings, contract, root)
@@ -110,17 +90,7 @@ def child(part: str, root: Path) -> None:
     else:
         (report,) = run_streams(settings, [contract], catalog=catalog)
         rows, seconds = report.landed + report.quarantined, report.seconds
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    print(
-        json.dumps(
-            {"rows": rows, "seconds": seconds, "cpu": _cpu() - before, "megabytes": used.ru_maxrss / 1024}
-        )
-    )
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    print(json.dumps({"rows": rows, "seconds": seconds, "cpu": cpu() - before, "megabytes": megabytes()}))
 
 
 def _floor(settings: Settings, contract: Contract, root: Path) -> int:

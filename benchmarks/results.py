@@ -42,6 +42,17 @@ def against_goal(metric: str, value: float, unit: str, goal: float) -> Figure:
     )
 
 
+def at_least(metric: str, value: float, unit: str, goal: float) -> Figure:
+    """Return a figure compared with the least that it should be."""
+    return Figure(
+        metric=metric,
+        value=round(value, 2),
+        unit=unit,
+        against=f"goal ≥ {goal:g} {unit}".strip(),
+        ratio=round(value / goal, 2),
+    )
+
+
 def write(name: str, figures: Sequence[Figure]) -> None:
     """Keep the figures of one benchmark and print them."""
     FOLDER.mkdir(exist_ok=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from types import MappingProxyType
 
 import pyarrow as pa
@@ -124,11 +125,11 @@ def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
         return chunks[0]
     return Chunk(
         shard=chunks[0].shard,
-        offsets=[offset for chunk in chunks for offset in chunk.offsets],
-        keys=[key for chunk in chunks for key in chunk.keys],
-        values=[value for chunk in chunks for value in chunk.values],
-        produced=[moment for chunk in chunks for moment in chunk.produced],
-        headers=[own for chunk in chunks for own in chunk.headers or [None] * len(chunk)]
+        offsets=list(chain.from_iterable(chunk.offsets for chunk in chunks)),
+        keys=list(chain.from_iterable(chunk.keys for chunk in chunks)),
+        values=list(chain.from_iterable(chunk.values for chunk in chunks)),
+        produced=list(chain.from_iterable(chunk.produced for chunk in chunks)),
+        headers=list(chain.from_iterable(chunk.headers or [None] * len(chunk) for chunk in chunks))
         if any(chunk.headers for chunk in chunks)
         else None,
     )

@@ -1,4 +1,4 @@
-"""Care for landing's tables while landing goes on: after every so many commits, in a thread beside it.
+"""Care for landing's tables while landing goes on: after so many commits or files, in a thread beside it.
 
 It never stops or fails landing: what goes wrong is logged, counted, and tried again later.
 """
@@ -6,6 +6,8 @@ It never stops or fails landing: what goes wrong is logged, counted, and tried a
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 
 from lake.catalog import LakeCatalog, TableState
 from lake.clock import Clock
@@ -17,9 +19,12 @@ log = get_logger("ingest")
 
 _COMPACT_EVERY = 100  # commits of a table
 _SWEEP_EVERY = 1_000
+_MANY_FILES = 5_000  # more than at the last care: records are scattered over many partitions
 _MEGABYTE = 1024 * 1024
 # Landing shares its processors with this: a little at a time.
 _POLICY = CarePolicy(seconds=60.0, compact=CompactPolicy(bytes_at_once=256 * _MEGABYTE))
+# Late records go on coming into every partition: their files are put together before an hour is over.
+_SCATTERED = replace(_POLICY, compact=replace(_POLICY.compact, quiet=timedelta(minutes=1), open_files=8))
 
 
 class TableCare:
@@ -30,23 +35,31 @@ class TableCare:
         self._clock = clock
         self._pool = ThreadPoolExecutor(1, "care")
         self._seen: dict[str, int] = {}
+        self._files: dict[str, int] = {}
         self._under_way: Future[Care] | None = None
         self.failed = 0
 
     def after_commit(self, state: TableState) -> None:
-        """Begin care for a table whose commits have gone past the next hundred; used by one thread.
+        """Begin care for a table that has a hundred commits, or many files, more than at its last care.
 
-        While another table is cared for, this one waits for its next commit.
+        While another table is cared for, this one waits for its next commit. Used by one thread.
         """
         sequence = state.ancestry[0].sequence if state.ancestry else 0
         table = str(state.name)
         before = self._seen.setdefault(table, sequence)
-        if sequence // _COMPACT_EVERY == before // _COMPACT_EVERY or self._is_busy:
+        self._files[table] = min(self._files.get(table, state.files), state.files)
+        is_scattered = state.files - self._files[table] >= _MANY_FILES
+        is_due = sequence // _COMPACT_EVERY != before // _COMPACT_EVERY
+        if self._is_busy or not (is_due or is_scattered):
             return
-        self._seen[table] = sequence
-        sweeps = sequence // _SWEEP_EVERY != before // _SWEEP_EVERY
+        self._seen[table], self._files[table] = sequence, state.files
         self._under_way = self._pool.submit(
-            care_for, self._catalog, state.name, clock=self._clock, policy=_POLICY, sweeps=sweeps
+            care_for,
+            self._catalog,
+            state.name,
+            clock=self._clock,
+            policy=_SCATTERED if is_scattered else _POLICY,
+            sweeps=sequence // _SWEEP_EVERY != before // _SWEEP_EVERY,
         )
         self._under_way.add_done_callback(self._note)
 

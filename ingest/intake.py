@@ -12,6 +12,7 @@ from types import MappingProxyType
 from ingest.batch import Batch, Checked, Range, RecordCheck, join_chunks
 from ingest.codec import Failure
 from ingest.routing import Router
+from ingest.spread import commit_age
 from lake.broker import Chunk
 from lake.clock import Clock
 from lake.settings import LandingSettings
@@ -79,6 +80,7 @@ class Intake:
         self._clock = clock
         self._open: dict[Partition, _Open] = {}
         self._opened_at = 0.0
+        self._seconds = settings.commit_seconds
 
     def begin(self, partition: Partition, position: Offset | None, final: frozenset[Offset]) -> None:
         """Expect a partition from its position on; what was open of it is forgotten."""
@@ -105,6 +107,13 @@ class Intake:
     @property
     def bytes(self) -> int:
         return sum(o.bytes for o in self._open.values())
+
+    def pace(self, files: int) -> None:
+        """Let the next batch grow older when the last commit made many files."""
+        landing = self._settings
+        self._seconds = commit_age(
+            files, seconds=landing.commit_seconds, files_per_minute=landing.files_per_minute
+        )
 
     def add(self, chunk: Chunk) -> None:
         """Take the records that were not taken before; those of partitions not begun are left out."""
@@ -148,7 +157,7 @@ class Intake:
         return (
             records >= self._settings.commit_rows
             or self.bytes >= self._settings.commit_bytes
-            or age >= (self._settings.commit_seconds if records else _PASSING_SECONDS)
+            or age >= (self._seconds if records else _PASSING_SECONDS)
         )
 
     def seal(self, looked: Mapping[Partition, datetime] = MappingProxyType({})) -> Batch | None:

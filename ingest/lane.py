@@ -20,7 +20,8 @@ from ingest.quarantine import final_offsets
 from ingest.report import Observer, Progress, StreamReport
 from ingest.routing import Router
 from ingest.schemas import SchemaDesk
-from ingest.writer import Writer, Written
+from ingest.writer import Writer
+from ingest.written import Written
 from lake.broker import Chunk, Topic
 from lake.catalog import load_table
 from lake.clock import Clock
@@ -239,6 +240,7 @@ class Lane:
         self._ended_at = self._clock.monotonic()
         self._done = self._done.plus(written)
         self._landed |= written.positions
+        self._intake.pace(written.files)
         self.must_restart = self.must_restart or bool(written.moved)
         if written.commits:
             self._care.after_commit(self._writer.raw)

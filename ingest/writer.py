@@ -20,6 +20,8 @@ from ingest.meta import with_meta
 from ingest.positions import Position, check_history, read_positions, to_properties
 from ingest.quarantine import BadRecord, to_rows
 from ingest.quarantine.breaker import Judged, StreamBreaker
+from ingest.spread import before, find_cuts
+from ingest.written import Written
 from lake.broker import Topic
 from lake.catalog import LakeCatalog, Landed, NewSnapshot, TableState, WrittenFile, commit, write_files
 from lake.catalog.retention import landing_retention
@@ -53,27 +55,6 @@ def plan_commit(stored: Mapping[Partition, Position], ranges: Mapping[Partition,
         present = None if position is None else position.offset
         (stage if present == wanted.expected else drop).append(partition)
     return CommitPlan(stage=tuple(stage), drop=tuple(drop))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """What became of a batch; partitions in `moved` have to be read again from where the tables stand."""
-
-    landed: int
-    quarantined: int
-    commits: int
-    positions: Mapping[Partition, Offset]
-    moved: tuple[Partition, ...] = ()
-
-    def plus(self, later: Written) -> Written:
-        """Return both together, as the later one left it."""
-        return Written(
-            landed=self.landed + later.landed,
-            quarantined=self.quarantined + later.quarantined,
-            commits=self.commits + later.commits,
-            positions={**self.positions, **later.positions},
-            moved=later.moved,
-        )
 
 
 class Writer:
@@ -132,6 +113,11 @@ class Writer:
         """
         deadline = Deadline.after(self._settings.landing.deadline_seconds, self._clock)
         parts = {p: [future.result() for future in futures] for p, futures in batch.parts.items()}
+        cuts = find_cuts(self.raw, parts, self._settings.landing.commit_files)
+        if cuts:
+            log.warning("batch.cut", stream=self._contract.stream, partitions=sorted(cuts))
+            parts = {p: before(found, cuts[p]) if p in cuts else found for p, found in parts.items()}
+            batch = _ending(batch, cuts)
         bad = {p: [r for checked in found for r in checked.bad] for p, found in parts.items()}
         self._judge(parts, bad)
         # 4 Data files; none mixes partitions, so that a partition can be dropped from a commit.
@@ -158,12 +144,14 @@ class Writer:
         positions = {p: batch.ranges[p].next for p in plan.stage}
         if plan.drop:
             log.warning("batch.moved", stream=self._contract.stream, partitions=list(plan.drop))
+        staged = [file for p in plan.stage for file in files.get(p, ())]
         return Written(
-            landed=sum(file.rows for p in plan.stage for file in files.get(p, ())),
+            landed=sum(file.rows for file in staged),
             quarantined=quarantined,
             commits=bool(refused.stage) + bool(plan.stage),
             positions=positions,
-            moved=plan.drop,
+            moved=(*plan.drop, *cuts),
+            files=len(staged),
         )
 
     def _judge(
@@ -310,6 +298,15 @@ class Writer:
             landed_at=self._clock.now(),
         )
         return write_files(self.raw, landed)
+
+
+def _ending(batch: Batch, cuts: Mapping[Partition, Offset]) -> Batch:
+    """Return a batch that ends earlier in some partitions, whose end it has not seen then."""
+    return replace(
+        batch,
+        ranges={p: replace(own, next=cuts.get(p, own.next)) for p, own in batch.ranges.items()},
+        looked={p: moment for p, moment in batch.looked.items() if p not in cuts},
+    )
 
 
 def _newest(parts: Sequence[Checked]) -> datetime | None:

@@ -5,6 +5,8 @@ path decides. `tests/property` holds it to that. Arrow's JSON reader is stricter
 "5" are no integers, decimals come from their text, a repeated member is an error), but on its own it
 takes NaN, times without zone, decimals beyond the precision and invalid UTF-8 outside of columns, and
 a literal `null` crashes it. So suspicious payloads are kept away from it and its answer is checked.
+Where members that no column has are errors too, all that it takes stands in a column and is checked
+there, so payloads need no look before.
 Decimals whose digits don't fit into 128 bits once they are shifted by the scale come out as other
 numbers, which no check can see afterwards: columns wide enough for that are read by the slow path, and
 so are numbers whose exponent shifts them by ten or more digits to the right, which can come out as 0.
@@ -39,6 +41,12 @@ _MOST_BRACKETS = 200
 _SHIFTED_DIGITS = 38  # any number of so many digits fits into 128 bits
 _FAR_SHIFT = re.compile(rb"\d[eE]-\d\d")
 _SMALLEST_BLOCK = 1 << 16
+_LOWER = np.uint8(0x20)  # the bit that makes a letter small
+_STRANGER = "unexpected field"
+
+
+class StrangerError(Exception):
+    """A record has a member that no column has; never leaves the codec."""
 
 
 class FastDecoder:
@@ -51,24 +59,43 @@ class FastDecoder:
         self._schema = pa.schema(
             [pa.field(f.name, pa.string() if f.type in _AS_TEXT else arrow_type(f.type)) for f in fields]
         )
-        self._parse = pj.ParseOptions(explicit_schema=self._schema, unexpected_field_behavior="ignore")
+        self._lax = pj.ParseOptions(explicit_schema=self._schema, unexpected_field_behavior="ignore")
+        self._strict = pj.ParseOptions(explicit_schema=self._schema, unexpected_field_behavior="error")
 
     def decode(self, blob: bytes, count: int) -> pa.Table | None:
         """Return the rows of `count` plain payloads joined by newlines, in their order.
 
         None when at least one of them needs the slow path.
         """
+        try:
+            return self._decode(blob, count, self._lax)
+        except pa.ArrowInvalid:
+            return None
+
+    def decode_known(self, blob: bytes, count: int) -> pa.Table | None:
+        """Return the rows of `count` objects joined by newlines (`are_joined`), plain or not.
+
+        None when one of them needs the slow path; StrangerError when one has a member that no column has.
+        """
+        try:
+            return self._decode(blob, count, self._strict)
+        except pa.ArrowInvalid as error:
+            if _STRANGER in str(error):
+                raise StrangerError from error
+            return None
+
+    def _decode(self, blob: bytes, count: int, parse: pj.ParseOptions) -> pa.Table | None:
         if not blob.isascii() and not _is_utf8(blob):
             return None
         if self._has_decimals and _shifts_far(blob):
             return None
         options = pj.ReadOptions(use_threads=False, block_size=max(len(blob) + 1, _SMALLEST_BLOCK))
         try:
-            table = pj.read_json(pa.BufferReader(blob), read_options=options, parse_options=self._parse)
+            table = pj.read_json(pa.BufferReader(blob), read_options=options, parse_options=parse)
             if table.num_rows != count:
                 return None
             columns = [self._finish(table.column(f.name), f) for f in self._fields]
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except pa.ArrowNotImplementedError:
             return None
         kept = [c for c in columns if c is not None]
         return pa.table(kept, names=self._schema.names) if len(kept) == len(columns) else None
@@ -92,8 +119,8 @@ def _is_fast(kind: FieldType) -> bool:
     return kind in _FAST
 
 
-def are_all_plain(blob: bytes, count: int) -> bool:
-    """Tell from `count` payloads joined by newlines that each is plain; False means "look at each".
+def are_joined(blob: bytes, count: int) -> bool:
+    """Tell of `count` payloads joined by newlines that each begins and ends with a brace.
 
     With no newline but the joints, every joint between two braces shows how a payload ends and begins.
     """
@@ -105,10 +132,17 @@ def are_all_plain(blob: bytes, count: int) -> bool:
         len(joints) == count - 1
         and (text[joints - 1] == ord("}")).all()
         and (text[joints + 1] == ord("{")).all()
+    )
+
+
+def are_all_plain(blob: bytes, count: int) -> bool:
+    """Tell from `count` payloads joined by newlines that each is plain; False means "look at each"."""
+    text = np.frombuffer(blob, np.uint8)
+    return (
+        are_joined(blob, count)
         and not _holds(text, b"NaN")
         and not _holds(text, b"Inf")
-        and np.count_nonzero(text == ord("{")) + np.count_nonzero(text == ord("["))
-        <= count + _MOST_BRACKETS - 1
+        and blob.count(b"{") + blob.count(b"[") <= count + _MOST_BRACKETS - 1
     )
 
 
@@ -144,8 +178,10 @@ def _is_utf8(blob: bytes) -> bool:
 
 
 def _shifts_far(blob: bytes) -> bool:
-    """Look for such an exponent; two plain searches first, since most blocks hold no `e-` at all."""
-    return (b"e-" in blob or b"E-" in blob) and _FAR_SHIFT.search(blob) is not None
+    """Look for such an exponent; only where an `e` stands before a minus sign, which is rare."""
+    text = np.frombuffer(blob, np.uint8)
+    before = text[np.flatnonzero(text == ord("-")) - 1]
+    return bool(((before | _LOWER) == ord("e")).any()) and _FAR_SHIFT.search(blob) is not None
 
 
 def _decimals_fit(column: pa.ChunkedArray, kind: Decimal) -> bool:

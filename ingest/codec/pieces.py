@@ -38,12 +38,19 @@ def read_in_pieces(
 
 
 def read_pieces(
-    payloads: Sequence[Any], places: Sequence[int], found: Found, schema: pa.Schema, *, fast: Fast, slow: Slow
+    payloads: Sequence[Any],
+    places: Sequence[int],
+    found: Found,
+    schema: pa.Schema,
+    *,
+    fast: Fast,
+    slow: Slow,
+    has_failed: bool = False,
 ) -> None:
-    """Read as one block, else in pieces, else row by row."""
+    """Read as one block (unless that has failed already), else in pieces, else row by row."""
     if not payloads:
         return
-    table = fast(payloads)
+    table = None if has_failed else fast(payloads)
     if table is not None:
         found.add(table, places)
     elif len(payloads) <= _SMALL:

@@ -21,17 +21,17 @@ from ingest.gateway.intake import Intake
 from ingest.gateway.keyring import KeyRing
 from ingest.gateway.ledger import Ledger
 from ingest.gateway.metrics import CONTENT_TYPE, Metrics
-from ingest.gateway.openapi import STREAMS, describe
+from ingest.gateway.offer import Offer
+from ingest.gateway.openapi import STREAMS
 from ingest.gateway.outlet import Outlet
 from ingest.gateway.pace import Pace
 from ingest.gateway.page import render
-from ingest.gateway.stream import open_streams
-from ingest.gateway.watch import forget_expired_keys, watch_lag
+from ingest.gateway.watch import follow_deploys, forget_expired_keys, refresh, watch_lag
 from ingest.registry.catalogue import Catalogue, catalogue
 from ingest.registry.routes import Registry
 from lake.clock import Clock, SystemClock
 from lake.contracts import Contract
-from lake.control import ApiKey, active_keys
+from lake.control import ApiKey, active_keys, read_contracts
 from lake.errors import UnavailableError
 from lake.log import get_logger
 from lake.postgres import Pool
@@ -86,10 +86,14 @@ class _Gateway:
     """What the addresses share."""
 
     def __init__(self, settings: Settings, contracts: Sequence[Contract], clock: Clock) -> None:
-        streams = open_streams(contracts, own_ids=not settings.registry.url)
         limits = settings.gateway
         self._settings = settings
-        self._contracts = tuple(stream.contract for stream in streams.values())
+        self._offer = Offer(
+            contracts,
+            lambda: read_contracts(settings.postgres),
+            own_ids=not settings.registry.url,
+            paths=_OTHER_PATHS,
+        )
         self._behind: dict[str, int] = {}
         self._pool = Pool(settings.postgres, size=_CONNECTIONS)
         self._outlet = Outlet(settings)
@@ -98,7 +102,7 @@ class _Gateway:
         self._ledger = Ledger(self._pool, ack_seconds=limits.ack_seconds)
         self._intake = Intake(
             settings=limits,
-            streams=streams,
+            offer=self._offer,
             keyring=KeyRing(self._load_keys, clock),
             pace=Pace(),
             ledger=self._ledger,
@@ -111,7 +115,6 @@ class _Gateway:
         self._registry = Registry(
             Catalogue(lambda: catalogue(contracts, read_history(settings.postgres)), clock)
         )
-        self._document = describe(self._contracts, _OTHER_PATHS)
 
     def app(self) -> Starlette:
         return Starlette(
@@ -131,9 +134,11 @@ class _Gateway:
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        await refresh(self._offer)
         watches = [
             asyncio.create_task(forget_expired_keys(self._ledger)),
-            asyncio.create_task(watch_lag(self._settings, self._contracts, self._behind)),
+            asyncio.create_task(follow_deploys(self._offer)),
+            asyncio.create_task(watch_lag(self._settings, self._offer, self._behind, self._metrics)),
         ]
         yield
         for watch in watches:
@@ -160,10 +165,10 @@ class _Gateway:
         return Response(self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _openapi(self, _request: Request) -> Response:
-        return JSONResponse(self._document)
+        return JSONResponse(self._offer.document)
 
     async def _page(self, request: Request) -> Response:
-        return HTMLResponse(render(self._contracts, str(request.base_url).rstrip("/")))
+        return HTMLResponse(render(self._offer.contracts, str(request.base_url).rstrip("/")))
 
     def _load_keys(self) -> tuple[ApiKey, ...]:
         with self._pool.connection() as connection:

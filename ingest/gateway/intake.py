@@ -25,6 +25,7 @@ from ingest.gateway.body import Budget, Share, read_body
 from ingest.gateway.keyring import KeyRing
 from ingest.gateway.ledger import Ledger
 from ingest.gateway.metrics import Fate, Metrics
+from ingest.gateway.offer import Offer
 from ingest.gateway.outlet import Outlet
 from ingest.gateway.pace import Pace
 from ingest.gateway.records import split_records
@@ -62,7 +63,7 @@ class Intake:
     """Everything that a request needs; one for the process."""
 
     settings: GatewaySettings
-    streams: Mapping[str, Stream]
+    offer: Offer
     keyring: KeyRing
     pace: Pace
     ledger: Ledger
@@ -82,7 +83,7 @@ class Intake:
         except LakeError as error:
             log.warning("request.failed", stream=name, error=type(error).__name__, reason=error.message)
             response = refusal_of(error).response()
-        self.metrics.count_request(name if name in self.streams else "", response.status_code)
+        self.metrics.count_request(name if name in self.offer.streams else "", response.status_code)
         return response
 
     async def _take(self, request: Request, name: str) -> Response:
@@ -133,7 +134,7 @@ class Intake:
     def _stream(self, key: ApiKey, name: str) -> Stream:
         if not key.may_send_to(name):
             raise Refusal(403, "this key may not send to that stream")
-        stream = self.streams.get(name)
+        stream = self.offer.streams.get(name)
         if stream is None:
             raise Refusal(404, "no contract describes a stream of that name that takes JSON")
         return stream

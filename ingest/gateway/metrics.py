@@ -1,8 +1,12 @@
-"""What the gateway counts, as Prometheus reads it; streams are named only when a contract knows them."""
+"""What the gateway counts, as Prometheus reads it; streams are named only when a contract knows them.
+
+These are the gateway's own figures. Landing runs in other processes and serves its own page; of it the
+gateway knows what it goes by itself: how many records had not landed when it last looked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -48,6 +52,12 @@ class Metrics:
             "lakemesh_gateway_pending_records", "Records that wait for the broker", registry=self._registry
         )
         waiting.set_function(pending)
+        self._lag = Gauge(
+            "lakemesh_gateway_lag_records",
+            "Records that had not landed when the gateway last looked; only with a limit",
+            ("stream",),
+            registry=self._registry,
+        )
         broker = Gauge("lakemesh_gateway_broker_up", "1 when a broker answers", registry=self._registry)
         broker.set_function(lambda: float(is_up()))
 
@@ -60,6 +70,12 @@ class Metrics:
 
     def observe_acknowledgement(self, stream: str, seconds: float) -> None:
         self._acknowledged.labels(stream).observe(seconds)
+
+    def show_lag(self, records: Mapping[str, int]) -> None:
+        """Show how far landing is behind, of the streams of which that is known."""
+        self._lag.clear()
+        for stream, lag in records.items():
+            self._lag.labels(stream).set(lag)
 
     def render(self) -> bytes:
         """Return the page in Prometheus' text format."""

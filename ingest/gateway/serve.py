@@ -9,6 +9,7 @@ from types import FrameType
 import uvicorn
 
 from ingest.gateway.app import build_app
+from ingest.memory import made_for_records
 from lake.contracts import Contract
 from lake.errors import ConflictError
 from lake.settings import Settings
@@ -45,7 +46,8 @@ def serve(
             lifespan="on",
             timeout_graceful_shutdown=int(limits.ack_seconds) + _MARGIN_SECONDS,
         )
-        _Server(config).run(sockets=[listener])
+        with made_for_records():
+            _Server(config).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

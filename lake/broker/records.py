@@ -81,14 +81,14 @@ def header(headers: Headers | None, name: str) -> str | None:
 
 def to_chunks(messages: list[Any]) -> Iterator[Chunk]:
     """Yield the messages by shard, each shard's in their order; one poll usually brings one shard's."""
-    partitions, topics = list(map(_partition_of, messages)), list(map(_topic_of, messages))
-    if len(set(partitions)) <= 1 and len(set(topics)) <= 1:
+    partitions, topics = set(map(_partition_of, messages)), set(map(_topic_of, messages))
+    if len(partitions) <= 1 and len(topics) <= 1:
         if messages:
-            yield _chunk(Shard(topics[0], Partition(partitions[0])), messages)
+            yield _chunk(Shard(topics.pop(), Partition(partitions.pop())), messages)
         return
     groups: defaultdict[tuple[str, int], list[Any]] = defaultdict(list)
-    for place, message in zip(zip(topics, partitions, strict=True), messages, strict=True):
-        groups[place].append(message)
+    for message in messages:
+        groups[_topic_of(message), _partition_of(message)].append(message)
     for (topic, partition), found in groups.items():
         yield _chunk(Shard(topic, Partition(partition)), found)
 

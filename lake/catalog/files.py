@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
@@ -10,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table import Table
@@ -18,9 +17,9 @@ from pyiceberg.typedef import Record
 
 from lake.catalog.encoding import choose_encodings
 from lake.catalog.errors import mapped
+from lake.catalog.parting import split_by_partition
 from lake.catalog.schemas import file_schema
 from lake.catalog.tables import TableState
-from lake.catalog.transforms import partition_values
 from lake.errors import BadInputError
 
 _ROW_GROUP_ROWS = 1_048_576
@@ -73,41 +72,6 @@ def _fit_column(state: TableState, rows: pa.Table, wanted: pa.Field) -> pa.Chunk
         return column if column.type.equals(wanted.type, check_metadata=True) else column.cast(wanted.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise BadInputError(f"{path}: {error}") from error
-
-
-def split_by_partition(state: TableState, rows: pa.Table) -> Iterator[tuple[Record, pa.Table]]:
-    """Yield the rows of each partition value, in their order; slices where they lie together already."""
-    spec, schema = state.handle.spec(), state.handle.schema()
-    if spec.is_unpartitioned():
-        yield Record(), rows
-        return
-    keys = [
-        partition_values(
-            str(cut.transform),
-            rows.column(schema.find_column_name(cut.source_id) or "").combine_chunks(),
-        )
-        for cut in spec.fields
-    ]
-    codes = _combination_codes(keys)
-    runs = pc.run_end_encode(codes)
-    if len(runs.values) != len(pc.unique(codes)):
-        order = pc.array_sort_indices(codes)  # stable, so the order of offsets stays
-        rows, keys = rows.take(order), [key.take(order) for key in keys]
-        runs = pc.run_end_encode(codes.take(order))
-    start = 0
-    for end in runs.run_ends.to_pylist():
-        yield Record(*(key[start].as_py() for key in keys)), rows.slice(start, end - start)
-        start = end
-
-
-def _combination_codes(keys: list[pa.Array]) -> pa.Array:
-    """Give a number to each distinct combination of the partition values, null included."""
-    codes: Any = None
-    for key in keys:
-        encoded = pc.dictionary_encode(key, null_encoding="encode")
-        indices = encoded.indices.cast(pa.int64())
-        codes = indices if codes is None else pc.add(pc.multiply(codes, len(encoded.dictionary)), indices)
-    return codes
 
 
 def write_file(state: TableState, record: Record, parts: Iterable[pa.Table]) -> WrittenFile:

@@ -100,6 +100,14 @@ class LandingSettings(Section):
     commit_rows: int = Field(default=300_000, gt=0)
     commit_bytes: int = Field(default=192 * 1024 * 1024, gt=0)
     commit_seconds: float = Field(default=5.0, gt=0)
+    commit_files: int = Field(
+        default=5_000, gt=0, description="a commit that would write more data files is cut"
+    )
+    files_per_minute: int = Field(
+        default=1_000,
+        gt=0,
+        description="data files of a table; commits wait longer than their seconds rather than write more",
+    )
     deadline_seconds: float = Field(default=120.0, gt=0)
     look_seconds: float = Field(
         default=300.0, gt=0, description="how often a stream that brings nothing says that it was looked at"

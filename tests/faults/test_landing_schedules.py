@@ -76,7 +76,8 @@ class Landing(RuleBasedStateMachine):
         self.log = MemoryLog()
         self.model: dict[tuple[int, int], bytes] = {}
         self.settings = Settings(
-            project_root=self.folder, landing=LandingSettings(commit_rows=11, retained_snapshots=5)
+            project_root=self.folder,
+            landing=LandingSettings(commit_rows=11, commit_files=5, retained_snapshots=5),
         )
         self.catalog = MemoryCatalog(self.settings, self.folder)
         self.clock = QuickClock()
@@ -117,9 +118,10 @@ class Landing(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 30), draw=st.randoms(use_true_random=False))
     def produce(self, count: int, draw: random.Random) -> None:
-        """Append records, one in six of them poison, some after a gap."""
+        """Append records: one in six poison, one in four of another year, some after a gap."""
         for _ in range(count):
-            moment = _MIDNIGHT + timedelta(hours=7 * self.produced)
+            astray = draw.choice((0, 0, 0, draw.randrange(-4000, 4000)))
+            moment = _MIDNIGHT + timedelta(hours=7 * self.produced, days=astray)
             poison = draw.randrange(6) == 0
             value = draw.choice(POISON) if poison else record(self.produced, moment, draw)
             where = draw.randrange(PARTITIONS)

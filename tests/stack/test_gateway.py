@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import time
 
 import pytest
 import zstandard
 
 from ingest.deploy.history import record_deployed
-from ingest.gateway import watch
+from ingest.gateway import app, watch
 from ingest.gateway.service import end_key, new_key, read_keys
 from ingest.landing import run_streams
 from lake.contracts import parse_contract
 from lake.contracts.derive import registered_schema
+from lake.errors import UnavailableError
 from lake.postgres import connect
 from tests.fakes.gateway_world import NDJSON, PATH, basket_line, running_gateway
 from tests.fakes.topic_world import ROOT, STREAM, transactions
@@ -234,6 +236,9 @@ def test_a_stream_takes_no_more_while_landing_is_too_far_behind(lake_settings, m
         behind = until(lambda: gateway.post(basket_line(7)), status=503)
         assert int(behind.headers["retry-after"]) == 30
         assert "behind" in behind.json()["detail"]
+        shown = re.search(r'lag_records{stream="transactions"} (\S+)', gateway.client.get("/metrics").text)
+        assert shown is not None
+        assert float(shown[1]) >= 6
 
         run_streams(lake_settings, [transactions()])
         until(lambda: gateway.post(basket_line(8)), status=202)
@@ -245,6 +250,46 @@ def until(ask, *, status):
     while (answer := ask()).status_code != status:
         assert time.monotonic() < deadline, answer.text
     return answer
+
+
+def version(number, *, weeks):
+    """Return a version of the contract, written down as deployed or not, by how many weeks it allows."""
+    text = (ROOT / "ingest" / "contracts" / "transactions.yaml").read_text(encoding="utf-8")
+    return parse_contract(
+        text.replace("version: 1.0.0", f"version: {number}").replace("maximum: 53", f"maximum: {weeks}")
+    )
+
+
+def test_a_stream_is_held_against_the_contract_that_is_deployed(lake_settings, monkeypatch):
+    """Not against a newer file that nobody deployed; a deploy is followed while the gateway runs."""
+    monkeypatch.setattr(watch, "_DEPLOY_SECONDS", 0.2)
+    deployed, undeployed = version("1.0.0", weeks=53), version("1.1.0", weeks=60)
+    record_deployed(lake_settings.postgres, deployed)
+    late = basket_line(1, week=54)
+
+    with running_gateway(lake_settings, contracts=[undeployed]) as gateway:
+        assert gateway.post(late).status_code == 422
+        assert gateway.post(basket_line(2)).json()["contract"] == "1.0.0"
+
+        record_deployed(lake_settings.postgres, undeployed)
+        answer = until(lambda: gateway.post(late), status=202)
+
+        assert answer.json()["contract"] == "1.1.0"
+        shown = gateway.client.get("/openapi.json").json()["components"]["schemas"]["record.transactions"]
+        assert "60" in json.dumps(shown["properties"]["week"])
+
+
+def test_a_gateway_that_can_not_ask_what_is_deployed_goes_on_by_what_it_knows(lake_settings, monkeypatch):
+    """First by the files; records are judged again when they land."""
+
+    def down(*_):
+        raise UnavailableError("postgres", "down")
+
+    record_deployed(lake_settings.postgres, version("1.0.0", weeks=53))
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "read_contracts", down)
+        with running_gateway(lake_settings, contracts=[version("1.1.0", weeks=60)]) as gateway:
+            assert gateway.post(basket_line(1)).json()["contract"] == "1.1.0"
 
 
 def test_the_registry_serves_the_versions_that_were_deployed(lake_settings):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
 
+import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -28,12 +29,18 @@ POLICY = CarePolicy(compact=CompactPolicy(quiet=timedelta(0)))
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What a commit finds: snapshots and manifests to look at, live files, and its processor time."""
+    """What a commit finds: snapshots and manifests to look at, live files, and its processor time.
+
+    `document` is the size of the table's metadata document in KiB, `memory` this process's in MiB.
+    """
 
     snapshots: int
     manifests: int
     files: int
     milliseconds: float
+    document: float
+    memory: float
+    open_files: int
 
 
 def soak(settings: Settings, *, commits: int, care_every: int) -> list[Load]:
@@ -42,6 +49,7 @@ def soak(settings: Settings, *, commits: int, care_every: int) -> list[Load]:
     name = TableName(schema=settings.landing.raw_schema, name="soak")
     state = ensure_table(catalog, TableSpec(name=name, fields=FIELDS))
     loads: list[Load] = []
+    process = psutil.Process()
     spent: list[float] = []
     for number in range(1, commits + 1):
         files = write_files(state, pa.table({f.name: pa.array([number] * 50) for f in FIELDS}))
@@ -64,6 +72,9 @@ def soak(settings: Settings, *, commits: int, care_every: int) -> list[Load]:
                     manifests=len(live.manifests),
                     files=len(live.files),
                     milliseconds=median(spent) * 1000,
+                    document=len(state.handle.metadata.model_dump_json()) / 1024,
+                    memory=process.memory_info().rss / 2**20,
+                    open_files=process.num_fds(),
                 )
             )
             spent.clear()
@@ -85,6 +96,8 @@ def assert_flat(loads: list[Load], settings: Settings, *, care_every: int) -> No
         assert load.snapshots <= landing.retained_snapshots + landing.retained_hours + 2
         assert load.files <= care_every + 4
         assert load.manifests <= care_every + 12
+        assert load.document <= 4 * landing.retained_snapshots + 4 * landing.retained_hours
+        assert load.open_files <= loads[0].open_files + 16
     assert loads[-1].manifests <= max(load.manifests for load in loads[:3]) + 4
 
 

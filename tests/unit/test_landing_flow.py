@@ -10,7 +10,7 @@ from ingest.flow import Load, plan_flow
 from ingest.intake import DecodePool, Intake
 from ingest.schemas import ContractSchemas, SchemaDesk
 from lake.broker import Chunk, Shard
-from lake.clock import SystemClock
+from lake.clock import Clock, SystemClock
 from lake.settings import LandingSettings, RegistrySettings
 from lake.types import Offset, Partition
 from tests.fakes.topic_world import transactions
@@ -54,9 +54,18 @@ def chunk(first: int, count: int, *, partition: int = 0) -> Chunk:
     )
 
 
-def intake(pool: DecodePool) -> Intake:
+class HandClock(SystemClock):
+    """Goes on when it is told to."""
+
+    now_at = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now_at
+
+
+def intake(pool: DecodePool, clock: Clock | None = None) -> Intake:
     desk = SchemaDesk(RegistrySettings(), SystemClock(), lambda: ContractSchemas({}))
-    return Intake(RecordCheck(transactions(), desk), pool, LandingSettings(), SystemClock())
+    return Intake(RecordCheck(transactions(), desk), pool, LandingSettings(), clock or SystemClock())
 
 
 def test_records_that_were_taken_are_not_taken_again() -> None:
@@ -90,3 +99,22 @@ def test_a_partition_that_was_taken_away_leaves_nothing_in_the_batch() -> None:
     assert batch is not None
     assert set(batch.ranges) == set(batch.parts) == {Partition(1)}
     assert (batch.records, own.bytes, own.seal()) == (2, 0, None)
+
+
+def test_a_batch_waits_longer_after_a_commit_of_many_files_and_no_longer_after_one_of_few() -> None:
+    """A thousand files a minute: after 250 of them fifteen seconds, after four the usual five."""
+    pool, clock = DecodePool(), HandClock()
+    own = intake(pool, clock)
+    own.begin(Partition(0), None, frozenset())
+    own.add(chunk(0, 3))
+    own.pace(250)
+    clock.now_at += 14.9
+    assert not own.is_full()
+    clock.now_at += 0.2
+    assert own.is_full()
+    own.seal()
+    own.pace(4)
+    own.add(chunk(3, 3))
+    clock.now_at += 5.1
+    assert own.is_full()
+    pool.close()

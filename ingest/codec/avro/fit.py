@@ -20,8 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ingest.codec.avro.schema import Array, AvroType, Map, Record, Scalar, Union
-from ingest.codec.frame import SCHEMA, SchemaMisfitError
-from ingest.codec.values import Failure
+from ingest.codec.misfits import Misfits, no_record
 from lake.types import Decimal, Field, FieldType, ListOf, MapOf, Primitive, Struct
 
 _WHOLE = frozenset({"int", "long"})
@@ -54,40 +53,35 @@ class Fit:
 
 def fit_fields(fields: tuple[Field, ...], root: AvroType) -> tuple[Fit, ...]:
     """Decide for every column; raises SchemaMisfitError with a reason per column that can't be filled."""
-    failures: list[Failure] = []
     if not isinstance(root, Record):
-        failures.append(_failure("", "the schema is no record"))
-        raise SchemaMisfitError(tuple(failures))
-    fits = _members(fields, root, "", failures)
-    if failures:
-        raise SchemaMisfitError(tuple(failures))
+        raise no_record()
+    misfits = Misfits()
+    fits = _members(fields, root, "", misfits)
+    misfits.check()
     return fits
 
 
-def _members(
-    fields: tuple[Field, ...], record: Record, parent: str, failures: list[Failure]
-) -> tuple[Fit, ...]:
-    return tuple(_fit(f.name, f.type, record.field(f.name), f"{parent}{f.name}", failures) for f in fields)
+def _members(fields: tuple[Field, ...], record: Record, parent: str, misfits: Misfits) -> tuple[Fit, ...]:
+    return tuple(_fit(f.name, f.type, record.field(f.name), f"{parent}{f.name}", misfits) for f in fields)
 
 
-def _fit(name: str, kind: FieldType, found: AvroType | None, path: str, failures: list[Failure]) -> Fit:
+def _fit(name: str, kind: FieldType, found: AvroType | None, path: str, misfits: Misfits) -> Fit:
     source = _without_null(found)
     if source is None:
         return Fit(name=name, kind=kind, source=None)
     match kind, source:
         case (Struct(), Record()):
-            parts = _members(kind.fields, source, f"{path}.", failures)
+            parts = _members(kind.fields, source, f"{path}.", misfits)
             return Fit(name=name, kind=kind, source=source, parts=parts)
         case (ListOf(), Array()):
-            part = _fit("", kind.element, source.items, f"{path}[]", failures)
+            part = _fit("", kind.element, source.items, f"{path}[]", misfits)
             return Fit(name=name, kind=kind, source=source, parts=(part,))
         case (MapOf(key=Primitive.STRING), Map()):
-            part = _fit("", kind.value, source.values, path, failures)
+            part = _fit("", kind.value, source.values, path, misfits)
             return Fit(name=name, kind=kind, source=source, parts=(part,))
         case (Primitive() | Decimal(), Scalar()) if _becomes(source, kind):
             return Fit(name=name, kind=kind, source=source)
-    message = f"the schema has {_show(source)}, which can't become the contract's {_want(kind)}"
-    failures.append(_failure(path, message))
+    misfits.add(path, _show(source), kind)
     return Fit(name=name, kind=kind, source=None)
 
 
@@ -107,10 +101,6 @@ def _becomes(source: Scalar, kind: Primitive | Decimal) -> bool:
     return source.physical in _PHYSICAL[kind]
 
 
-def _failure(path: str, message: str) -> Failure:
-    return Failure(rule=SCHEMA, path=path, message=message)
-
-
 def _show(source: AvroType) -> str:
     match source:
         case Scalar():
@@ -118,12 +108,3 @@ def _show(source: AvroType) -> str:
         case Union():
             return f"a union of {len(source.branches)} types"
     return f"a {type(source).__name__.lower()}"
-
-
-def _want(kind: FieldType) -> str:
-    match kind:
-        case Primitive():
-            return kind.value
-        case Decimal():
-            return f"decimal({kind.precision},{kind.scale})"
-    return {Struct: "object", ListOf: "array", MapOf: "map"}[type(kind)]

@@ -23,8 +23,7 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from ingest.codec.frame import SCHEMA, SchemaMisfitError
-from ingest.codec.values import Failure
+from ingest.codec.misfits import Misfits
 from lake.types import Decimal, Field, FieldType, ListOf, MapOf, Primitive, Struct
 
 TIMESTAMP = "google.protobuf.Timestamp"
@@ -72,57 +71,48 @@ class Fit:
 
 def fit_fields(fields: tuple[Field, ...], message: Any) -> tuple[Fit, ...]:
     """Decide for every column; raises SchemaMisfitError with a reason per column that can't be filled."""
-    failures: list[Failure] = []
-    fits = _members(fields, message, "", failures)
-    if failures:
-        raise SchemaMisfitError(tuple(failures))
+    misfits = Misfits()
+    fits = _members(fields, message, "", misfits)
+    misfits.check()
     return fits
 
 
-def _members(
-    fields: tuple[Field, ...], message: Any, parent: str, failures: list[Failure]
-) -> tuple[Fit, ...]:
+def _members(fields: tuple[Field, ...], message: Any, parent: str, misfits: Misfits) -> tuple[Fit, ...]:
     own = message.fields_by_name
-    return tuple(_fit(f.name, f.type, own.get(f.name), f"{parent}{f.name}", failures) for f in fields)
+    return tuple(_fit(f.name, f.type, own.get(f.name), f"{parent}{f.name}", misfits) for f in fields)
 
 
-def _fit(name: str, kind: FieldType, found: Any, path: str, failures: list[Failure]) -> Fit:
+def _fit(name: str, kind: FieldType, found: Any, path: str, misfits: Misfits) -> Fit:
     if found is None:
         return Fit(name=name, kind=kind)
     if found.is_repeated:
-        fit = _repeated(name, kind, found, path, failures)
+        fit = _repeated(name, kind, found, path, misfits)
     else:
-        fit = _single(name, kind, found, path, failures)
+        fit = _single(name, kind, found, path, misfits)
     if fit is not None:
         return fit
-    failures.append(
-        Failure(
-            rule=SCHEMA,
-            path=path,
-            message=f"the schema has {_show(found)}, which can't become the contract's {_want(kind)}",
-        )
-    )
+    misfits.add(path, _show(found), kind)
     return Fit(name=name, kind=kind)
 
 
-def _repeated(name: str, kind: FieldType, found: Any, path: str, failures: list[Failure]) -> Fit | None:
+def _repeated(name: str, kind: FieldType, found: Any, path: str, misfits: Misfits) -> Fit | None:
     is_map = found.message_type is not None and found.message_type.GetOptions().map_entry
     if isinstance(kind, MapOf) and is_map and kind.key is Primitive.STRING:
         entry = found.message_type.fields_by_name
-        key = _single("key", Primitive.STRING, entry["key"], path, failures)
-        value = _single("value", kind.value, entry["value"], path, failures)
+        key = _single("key", Primitive.STRING, entry["key"], path, misfits)
+        value = _single("value", kind.value, entry["value"], path, misfits)
         if key is None or value is None:
             return None
         return Fit(name=name, kind=kind, number=found.number, wire=found.type, parts=(key, value))
     if isinstance(kind, ListOf) and not is_map:
-        element = _single("", kind.element, found, f"{path}[]", failures)
+        element = _single("", kind.element, found, f"{path}[]", misfits)
         if element is None:
             return None
         return Fit(name=name, kind=kind, number=found.number, wire=found.type, parts=(element,))
     return None
 
 
-def _single(name: str, kind: FieldType, found: Any, path: str, failures: list[Failure]) -> Fit | None:
+def _single(name: str, kind: FieldType, found: Any, path: str, misfits: Misfits) -> Fit | None:
     base = {"name": name, "kind": kind, "number": found.number, "has_presence": found.has_presence}
     message = found.message_type
     if message is None:
@@ -138,13 +128,13 @@ def _single(name: str, kind: FieldType, found: Any, path: str, failures: list[Fa
         return Fit(**base, wire=found.type, is_timestamp=True) if kind is Primitive.TIMESTAMPTZ else None
     if message.full_name.startswith(_WRAPPERS) and message.full_name.endswith("Value"):
         inner = (
-            _single("value", kind, message.fields_by_name["value"], path, failures)
+            _single("value", kind, message.fields_by_name["value"], path, misfits)
             if _wraps(message)
             else None
         )
         return inner and Fit(**base, wire=found.type, is_wrapper=True, parts=(inner,))
     if isinstance(kind, Struct):
-        return Fit(**base, wire=found.type, parts=_members(kind.fields, message, f"{path}.", failures))
+        return Fit(**base, wire=found.type, parts=_members(kind.fields, message, f"{path}.", misfits))
     return None
 
 
@@ -162,12 +152,3 @@ def _show(found: Any) -> str:
 _WORDS = {
     value: name.removeprefix("TYPE_").lower() for name, value in vars(_F).items() if name.startswith("TYPE_")
 }
-
-
-def _want(kind: FieldType) -> str:
-    match kind:
-        case Primitive():
-            return kind.value
-        case Decimal():
-            return f"decimal({kind.precision},{kind.scale})"
-    return {Struct: "object", ListOf: "array", MapOf: "map"}[type(kind)]

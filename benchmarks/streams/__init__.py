@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/ingest.py`: what lands, the processes that are measured, a module a question."""

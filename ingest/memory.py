@@ -1,0 +1,27 @@
+"""Settings of Python's garbage collector for processes that move records.
+
+The broker's client makes an object for each record. With its defaults the collector looks at everything
+that a process holds, again and again, because of them: a quarter of landing's processor time, although
+none of them is ever part of a cycle.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_YOUNG = 50_000  # objects more than at the last look before the collector looks again
+
+
+@contextmanager
+def made_for_records() -> Iterator[None]:
+    """Let the collector leave alone what is there at the beginning, and look at the rest less often."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(_YOUNG, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
