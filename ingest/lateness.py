@@ -14,7 +14,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.horizon import as_moments
+from ingest.events import as_moments
 
 KEY = "ingest.lateness"
 

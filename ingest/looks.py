@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from ingest.horizon import Horizon
+from lake.catalog.horizons import Horizon
 from lake.types import Partition
 
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)

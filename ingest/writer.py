@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.batch import Batch, Checked, Range
-from ingest.horizon import Horizon, newest_event, read_horizons
-from ingest.horizon import to_properties as horizon_properties
+from ingest.events import newest_event
 from ingest.lateness import Lateness, measure, to_summary
 from ingest.meta import with_meta
 from ingest.positions import Position, check_history, read_positions, to_properties
@@ -24,6 +23,8 @@ from ingest.spread import before, find_cuts
 from ingest.written import Written
 from lake.broker import Topic
 from lake.catalog import LakeCatalog, Landed, NewSnapshot, TableState, WrittenFile, commit, write_files
+from lake.catalog.horizons import Horizon, read_horizons
+from lake.catalog.horizons import to_properties as horizon_properties
 from lake.catalog.retention import landing_retention
 from lake.clock import Clock, Deadline
 from lake.contracts import Contract, Fence, Routing, check_fence, fence_properties

@@ -97,42 +97,52 @@ def down(*, reason: ReasonOption = "", as_json: JsonFlag = False) -> None:
 
 def status(*, as_json: JsonFlag = False) -> None:
     """Ask every service a real question; exit code 4 when one is silent, 5 when a stream stands still."""
-    from lake.control.breakers import read_open_breakers
     from lake.stack import ServiceState, inspect
 
     found = inspect(find_project())
+    pending, alarms = _standing(found)
     if as_json:
-        print_json(found)
+        print_json(
+            {
+                "services": found,
+                "restatements": [{**to_plain(one), "command": one.command} for one in pending],
+                "alarms": alarms,
+            }
+        )
     else:
         _print_statuses(found)
-    if not as_json and any(s.service == "postgres" and s.state is ServiceState.READY for s in found):
-        _print_pending()
+        _print_standing(pending, alarms)
     if any(s.state is not ServiceState.READY for s in found):
         if not as_json:
             say("next: lake up" if any(s.log for s in found) else "next: lake doctor")
         raise typer.Exit(4)
-    alarms = read_open_breakers(load_settings().postgres)
-    if alarms and not as_json:
-        for alarm in alarms:
-            say(f"ALARM {alarm.stream}: circuit breaker open since {alarm.opened_at:%Y-%m-%d %H:%M:%S}")
-            say(f"  {alarm.bad} of {alarm.records} records were bad {alarm.cause}")
-        say('next: lake quarantine list; then lake ingest resume STREAM --reason "…"')
     if alarms:
         raise typer.Exit(5)
 
 
-def _print_pending() -> None:
-    """Show restatements that failed: `sqlmesh run` doesn't repeat them."""
-    from lake.control import pending_restatements
-    from lake.errors import LakeError
+def _standing(found: Any) -> tuple[Any, Any]:
+    """Return restatements that failed (`sqlmesh run` doesn't repeat them) and streams that were stopped.
 
-    try:
-        pending = pending_restatements(load_settings().postgres)
-    except LakeError as error:
-        say(f"restatements are not known: {error.message}")
-        return
+    Neither while the database that knows them is silent: that it is, the services say.
+    """
+    from lake.control import pending_restatements
+    from lake.control.breakers import read_open_breakers
+    from lake.stack import ServiceState
+
+    if not any(s.service == "postgres" and s.state is ServiceState.READY for s in found):
+        return (), ()
+    settings = load_settings().postgres
+    return pending_restatements(settings), read_open_breakers(settings)
+
+
+def _print_standing(pending: Any, alarms: Any) -> None:
     for one in pending:
         say(f"restatement pending ({one.result.value}): {', '.join(one.models)}\n  next: {one.command}")
+    for alarm in alarms:
+        say(f"ALARM {alarm.stream}: circuit breaker open since {alarm.opened_at:%Y-%m-%d %H:%M:%S}")
+        say(f"  {alarm.bad} of {alarm.records} records were bad {alarm.cause}")
+    if alarms:
+        say('next: lake quarantine list; then lake ingest resume STREAM --reason "…"')
 
 
 def logs(

@@ -68,11 +68,13 @@ def test_status_shows_every_service(lake, stack_project):
 
 
 def test_status_for_programs_has_the_same_facts(lake):
-    """`--json` prints a list of objects with the state as a word."""
+    """`--json` prints one object: the services with the state as a word, and what waits for somebody."""
     code, output = lake("status", "--json")
 
+    found = json.loads(output)
     assert code == 0
-    assert [(s["service"], s["state"]) for s in json.loads(output)] == [(n, "ready") for n in CORE]
+    assert [(s["service"], s["state"]) for s in found["services"]] == [(n, "ready") for n in CORE]
+    assert found.keys() == {"services", "restatements", "alarms"}
 
 
 def test_status_of_services_that_do_not_answer_is_exit_code_4(lake, monkeypatch):

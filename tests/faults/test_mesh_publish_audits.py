@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import sys
 import threading
@@ -10,7 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from app.cli import services
 from lake.control import (
     AttemptState,
     AuditStatus,
@@ -70,6 +74,19 @@ def restate(project: MeshProject, context: Any) -> None:
     project.plan(context, restate_models=[f"{project.name}.daily"], start="2026-01-01", end="2026-01-10")
 
 
+def status(project: MeshProject, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return what `lake status --json` prints in the project; its services are another project's."""
+    cli = typer.Typer()
+    services.register(cli)
+    monkeypatch.chdir(project.project.root)
+    monkeypatch.setenv("LAKE_PROFILE", "external")
+    postgres = project.settings.postgres
+    password = postgres.password.get_secret_value()
+    for name, value in {**postgres.model_dump(exclude_none=True), "password": password}.items():
+        monkeypatch.setenv(f"LAKE_POSTGRES__{name.upper()}", str(value))
+    return json.loads(CliRunner().invoke(cli, ["status", "--json"]).stdout)
+
+
 def snapshot_of(project: MeshProject, table: str) -> Any:
     return project.sql(
         f"SELECT snapshot_id FROM iceberg_snapshots(lake.{table}) ORDER BY sequence_number DESC"
@@ -97,7 +114,7 @@ def test_every_audit_of_a_plan_is_remembered_with_its_count(project: MeshProject
 
 
 def test_a_failing_blocking_audit_leaves_the_table_as_it_was_and_the_same_command_heals(
-    project: MeshProject, context: Any
+    project: MeshProject, context: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Same snapshot id, same rows, evidence kept with its day; after the source is mended it publishes."""
     from sqlmesh.utils.errors import PlanError
@@ -129,9 +146,14 @@ def test_a_failing_blocking_audit_leaves_the_table_as_it_was_and_the_same_comman
         pending.command
         == f"sqlmesh plan --restate-model {project.name}.daily --start 2026-01-01 --end 2026-01-10"
     )
+    shown = status(project, monkeypatch)
+    assert [(one["models"], one["command"]) for one in shown["restatements"]] == [
+        ([f"{project.name}.daily"], pending.command)
+    ]
     project.sql("UPDATE {raw}.s SET v = 7 WHERE day = DATE '2026-01-04'")
     restate(project, context)
     assert pending_restatements(project.settings.postgres) == ()
+    assert status(project, monkeypatch)["restatements"] == []
     assert project.sql(f"SELECT v FROM lake.{table} WHERE day = DATE '2026-01-04'") == [(700,)]
 
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import pytest
 
 from ingest import feed
-from ingest.horizon import Horizon, read_horizons
 from ingest.landing import run_streams
 from ingest.lateness import from_summary
 from lake.broker import describe_topic
 from lake.catalog import TableState, load_table, open_catalog
+from lake.catalog.horizons import Horizon, read_horizons
 from lake.errors import HistoryError
 from lake.settings import Settings
 from lake.types import Partition, TableName

@@ -3,60 +3,107 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
+from ingest.landing import run_streams
+from lake.broker.client import client_configuration
+from lake.catalog import open_catalog
+from lake.catalog.horizons import PREFIX
 from lake.settings import Settings
 from tests.fakes.mesh import MeshProject, mesh_project
+from tests.fakes.topic_world import TopicWorld, record, transactions
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("mesh_signal")]
 
 SIGNAL = Path(__file__).parents[2] / "signals" / "landed.py"
 
 
-@pytest.fixture(scope="module")
-def project(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshProject]:
-    """Give a stream of two partitions, the second landed up to noon of the third day only."""
-    with mesh_project(tmp_path_factory.mktemp("signal"), stack) as project:
-        project.sql(
-            "CREATE TABLE {raw}.s AS"
-            " SELECT TIMESTAMPTZ '2026-11-01 00:00:00+00' + INTERVAL (i) HOUR AS moment,"
-            " {{'partition': 0}} AS meta FROM range(120) r(i) UNION ALL"
-            " SELECT TIMESTAMPTZ '2026-11-01 00:00:00+00' + INTERVAL (i) HOUR, {{'partition': 1}}"
-            " FROM range(61) r(i)"
-        )
+TODAY = datetime.combine(datetime.now(UTC), time(), UTC)
+
+
+@pytest.fixture
+def project(stack: Settings, tmp_path: Path) -> Iterator[MeshProject]:
+    with mesh_project(tmp_path / "signal", stack) as project:
         project.write("signals/landed.py", SIGNAL.read_text(encoding="utf-8"))
         project.write("signals/__init__.py", "")
-        project.model(
-            "hours",
-            "kind INCREMENTAL_BY_TIME_RANGE (time_column moment), start '2026-11-01',"
-            f" signals (landed(stream := s, event_time := moment, schema := {project.raw}))",
-            "SELECT moment::TIMESTAMPTZ AS moment FROM {raw}.s WHERE moment BETWEEN @start_dt AND @end_dt",
-        )
         yield project
 
 
-def newest(context: Any, project: MeshProject) -> str:
-    return str(context.engine_adapter.fetchone(f"SELECT MAX(moment)::DATE FROM {project.name}.hours")[0])
+def incremental(project: MeshProject, model: str, schema: str, event_time: str) -> None:
+    """Write a model of the stream `s` that waits for it."""
+    project.model(
+        model,
+        f"kind INCREMENTAL_BY_TIME_RANGE (time_column {event_time}), start '{days_ago(9):%Y-%m-%d}',"
+        f" signals (landed(stream := s, event_time := {event_time}, schema := {schema}))",
+        f"SELECT {event_time} FROM lake.{schema}.s WHERE {event_time} BETWEEN @start_dt AND @end_dt",
+    )
 
 
-def test_an_interval_closes_when_every_partition_is_past_it(project: MeshProject) -> None:
-    """By the rows first, then by what landing says, and a partition read to its end holds nobody up."""
+def days_ago(days: float) -> datetime:
+    return TODAY - timedelta(days=days)
+
+
+def newest(context: Any, project: MeshProject, model: str) -> datetime:
+    """Return the day of the newest row that the model holds."""
+    query = f"SELECT MAX(COLUMNS(*))::DATE FROM {project.name}.{model}"
+    return datetime.combine(context.engine_adapter.fetchone(query)[0], time(), UTC)
+
+
+@pytest.mark.parametrize("kind", ["TIMESTAMPTZ", "DATE"])
+def test_rows_tell_where_landing_says_nothing(project: MeshProject, kind: str) -> None:
+    """An interval closes when every partition has a row of a later one."""
+    begin = f"TIMESTAMPTZ '{days_ago(8)}'"
+    project.sql(
+        f"CREATE TABLE {{raw}}.s AS SELECT ({begin} + INTERVAL (i) HOUR)::{kind} AS happened,"
+        " {{'partition': i % 2}} AS meta FROM range(120) r(i) WHERE i % 2 = 0 OR i < 60"
+    )
+    incremental(project, "rows", project.raw, "happened")
     context = project.context()
     project.plan(context)
-    assert newest(context, project) == "2026-11-02", "the third day is half landed in partition 1"
-    project.sql("INSERT INTO {raw}.s VALUES (TIMESTAMPTZ '2026-11-04 00:00:00+00', {{'partition': 1}})")
+    assert newest(context, project, "rows") == days_ago(7), "the third day is half there in partition 1"
+    project.sql(f"INSERT INTO {{raw}}.s VALUES (({begin} + INTERVAL 3 DAY)::{kind}, {{{{'partition': 1}}}})")
     context.run()
-    assert newest(context, project) == "2026-11-03"
-    facts = {
-        0: {"newest": "2026-11-05T23:00:00+00:00", "read_to_end_at": None},
-        1: {"newest": "2026-11-04T00:00:00+00:00", "read_to_end_at": "2026-11-05T00:10:00+00:00"},
-    }
-    pairs = ", ".join(f"'ingest.event_time.c/t/{p}': '{json.dumps(f)}'" for p, f in facts.items())
-    project.engine.execute(f"CALL set_iceberg_table_properties(lake.{project.raw}.s, {{{pairs}}})").fetchall()
+    assert newest(context, project, "rows") == days_ago(6)
+    context.close()
+
+
+def test_an_idle_partition_closes_by_the_look_at_its_end_and_one_that_lags_holds_the_interval(
+    project: MeshProject, lake_settings: Settings
+) -> None:
+    """By what landing itself has said; the partition that lags is one that nobody has read to its end yet."""
+    world = TopicWorld(lake_settings, contract=replace(transactions(), stream="s", topic="s"))
+    producer = Producer(client_configuration(lake_settings.broker))
+    for number, (days, partition) in enumerate(((8, 0), (8, 1), (8, 2), (6, 0), (6, 1), (3, 0), (1, 0))):
+        value = record(number, days_ago(days - 0.5), random.Random(number))
+        producer.produce(world.topic, value, str(number), partition=partition)
+    assert producer.flush(30) == 0
+    run_streams(lake_settings, [world.contract])
+    raw = lake_settings.landing.raw_schema
+    table = open_catalog(lake_settings).load_table((raw, "s"))
+    said = {key: text for key, text in table.properties.items() if key.startswith(PREFIX)}
+    assert len(said) == 3
+
+    def say(**horizon: str | None) -> None:
+        last = {max(said): json.dumps({"newest": None, "looked": None, **horizon})}
+        table.refresh().transaction().set_properties({**said, **last}).commit_transaction()
+
+    say(newest=days_ago(5.5).isoformat())
+    incremental(project, "landed", raw, "transaction_timestamp")
+    context = project.context()
+    project.plan(context)
+    assert newest(context, project, "landed") == days_ago(8), "the lowest partition stands in the fourth day"
+    say()
     context.run()
-    assert newest(context, project) == "2026-11-04", "nothing is to come for the fourth day"
+    assert newest(context, project, "landed") == days_ago(8), "a partition of which nothing is known holds"
+    say(**json.loads(said[max(said)]))
+    context.run()
+    assert newest(context, project, "landed") == days_ago(1), "two partitions have been quiet for days"
     context.close()

@@ -10,9 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.horizon import Horizon, complete_up_to, horizon_key, newest_event, read_horizons, to_properties
+from ingest.events import newest_event
 from ingest.lateness import from_summary, measure, to_summary
 from lake.catalog import TableState
+from lake.catalog.horizons import (
+    Horizon,
+    complete_up_to,
+    horizon_key,
+    read_horizons,
+    to_properties,
+)
 from lake.errors import HistoryError
 from lake.types import Partition, TableName
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlglot import exp
 from sqlmesh.core.engine_adapter.base import EngineAdapter
 
-from lake.mesh.errors import StockError
+from lake.catalog.horizons import complete_up_to, read_stream
+from lake.catalog.tables import load_table
+from lake.errors import LakeError
+from lake.mesh.errors import StockError, as_stock
 from lake.mesh.resolve import table_name
 from lake.mesh.runtime import Runtime
 from lake.types import TableName
@@ -31,6 +35,15 @@ class SharedAdapter(EngineAdapter):
                 hint="use a-z, 0-9 and _ in names of models, schemas and environments",
             )
         return found
+
+    def landed_up_to(self, schema: str, stream: str) -> tuple[bool, datetime | None]:
+        """Tell for signals whether landing says up to when a stream is complete, and what it says."""
+        try:
+            state = load_table(self.runtime.catalog, TableName(schema=schema, name=stream))
+            horizons = () if state is None else read_stream(state)
+        except LakeError as error:
+            raise as_stock(error) from error
+        return bool(horizons), complete_up_to(horizons)
 
     def share(self, runtime: Runtime) -> None:
         """Work for the same plan or run as another adapter."""

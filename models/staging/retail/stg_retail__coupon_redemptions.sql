@@ -8,6 +8,9 @@ MODEL (
   grain redemption_id,
   partitioned_by (MONTH(redeemed_on)),
   description 'Coupons that households redeemed. The source has no key: household, coupon, campaign and day together name one redemption. A household may redeem the same coupon on several days.',
+  signals (
+    landed(stream := coupon_redemptions, event_time := redemption_date)
+  ),
   audits (
     unique_grain(columns := redemption_id),
     not_null(columns := (household_id, coupon_upc, campaign_id, redeemed_on))

@@ -8,6 +8,9 @@ MODEL (
   grain (basket_id, product_id),
   partitioned_by (MONTH(sold_date)),
   description 'Basket lines as the shops sent them, one row per product in a basket. Nothing is dropped: landing delivers each line once, so a repeat is an error that the grain audit reports. Lines of nothing paid and of no quantity are true rows (returns, free goods, coupons).',
+  signals (
+    landed(stream := transactions, event_time := transaction_timestamp)
+  ),
   audits (
     unique_grain(columns := (basket_id, product_id)),
     not_null(columns := (household_id, store_id, sold_at)),

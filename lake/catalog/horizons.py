@@ -1,4 +1,7 @@
-"""Horizons: up to what time a partition has landed, kept beside its position (see `positions`).
+"""Horizons: up to what time a partition has landed, kept in the table's properties beside its position.
+
+Landing writes them (`ingest.positions` says where), signals of models read them through the engine's
+adapter, so what the property means stands in this one module.
 
 `newest` is the newest event time that has landed, never later than the commit: a record from the future
 must not make what is still to come look complete. `looked` is a moment at which the partition was read to
@@ -14,16 +17,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from lake.catalog import TableState
+from lake.catalog.tables import TableState
 from lake.errors import HistoryError
 from lake.types import Partition
 
 PREFIX = "ingest.horizon."
-
-_MOMENT = pa.timestamp("us", tz="UTC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +48,6 @@ def complete_up_to(horizons: Iterable[Horizon]) -> datetime | None:
     return min(known) if known and len(known) == len(moments) else None
 
 
-def newest_event(events: pa.ChunkedArray, now: datetime) -> datetime | None:
-    """Return the newest of the event times of landed rows, `now` where it lies ahead; None without any."""
-    found = pc.max(as_moments(events)).as_py()
-    return None if found is None else min(found.astimezone(UTC), now)
-
-
-def as_moments(events: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return dates and times without zone as the UTC times that they are taken for."""
-    if pa.types.is_timestamp(events.type) and events.type.tz is not None:
-        return events.cast(_MOMENT)
-    return events.cast(pa.timestamp("us")).cast(_MOMENT)
-
-
 def horizon_key(cluster: str, topic_id: str, partition: Partition) -> str:
     return f"{PREFIX}{cluster}/{topic_id}/{partition}"
 
@@ -86,6 +71,14 @@ def read_horizons(state: TableState, *, cluster: str, topic_id: str) -> dict[Par
         if key.startswith(prefix):
             found[Partition(int(key.removeprefix(prefix)))] = _parse(state, key, text)
     return found
+
+
+def read_stream(state: TableState) -> tuple[Horizon, ...]:
+    """Return what a table says of all partitions that ever landed in it; none where landing says nothing.
+
+    Raises HistoryError when a property is damaged.
+    """
+    return tuple(_parse(state, key, text) for key, text in state.properties.items() if key.startswith(PREFIX))
 
 
 def _text(horizon: Horizon) -> str:
