@@ -20,6 +20,7 @@ from typing import Any
 import duckdb
 import sqlglot
 
+from benchmarks.promotions import promotion_figures
 from benchmarks.results import Figure, against_goal, write
 from lake.catalog.live_files import read_live_files
 from lake.catalog.open import open_catalog
@@ -61,7 +62,8 @@ def main() -> None:
             settings = load_settings(project=project)
             migrate(settings.postgres)
             with mesh_project(project.root / "mesh", settings) as mesh:
-                write("mesh", list(_figures(mesh, project.root)))
+                figures = list(_figures(mesh, project.root))
+            write("mesh", [*figures, *promotion_figures(project)])
         finally:
             stop(project)
 
@@ -187,16 +189,10 @@ def _stock_publishing() -> Iterator[None]:
 
     ours = seams.publish
 
-    def bare(
-        runtime: Any,
-        work: Any,
-        evaluate: Callable[[Any], Any],
-        *,
-        kind: type[Publication] = Publication,
-    ) -> Any:
+    def bare(runtime: Any, work: Any, evaluate: Callable[[Any], Any]) -> Any:
         from lake.clock import SystemClock
 
-        return evaluate(kind(runtime=runtime, work=work, clock=SystemClock()))
+        return evaluate(Publication(runtime=runtime, work=work, clock=SystemClock()))
 
     seams.publish = bare  # type: ignore[assignment]
     try:

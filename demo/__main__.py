@@ -25,6 +25,7 @@ COMMANDS = {
     "calendar": ("demo.commands", "run_calendar"),
     "replay": ("demo.commands", "run_replay"),
     "live": ("demo.commands", "run_live"),
+    "promotions": ("demo.commands", "run_promotions"),
     "retail": ("demo.retail.command", "run"),
     "crm": ("demo.crm.command", "run"),
 }
@@ -67,6 +68,9 @@ def parser() -> argparse.ArgumentParser:
     _add_broker(live)
     live.add_argument("--until", type=_moment, metavar="TIME", help="stop then (ISO 8601, UTC)")
     _add_json(live)
+
+    promotions = commands.add_parser("promotions", help="say where the file of promotions lies")
+    _add_json(promotions)
 
     retail = commands.add_parser("retail", help="serve the retail API; its token is $DEMO_RETAIL_TOKEN")
     _add_state(retail)

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from demo.calendar import Calendar
 from demo.clock import SystemClock
+from demo.data import promotion_count, promotions_file
 from demo.live import LiveStream, follow
 from demo.replay import StreamReport, replay
 from demo.sequence import Sequence
@@ -104,6 +105,12 @@ def _client(args: argparse.Namespace) -> dict[str, Any]:
             "sasl.password": os.environ.get(KAFKA_PASSWORD, ""),
         }
     return client
+
+
+def run_promotions(args: argparse.Namespace) -> None:
+    """Say where the file of promotions lies and how many rows it has."""
+    path, rows = promotions_file(), promotion_count()
+    _print(args, {"file": str(path), "rows": rows}, [f"{rows:,} rows in {path}"])
 
 
 def _describe(calendar: Calendar) -> dict[str, Any]:

@@ -107,6 +107,16 @@ def campaign_descriptions() -> pl.DataFrame:
     )
 
 
+def promotions_file() -> Path:
+    """Return the file of the 20,940,529 promotions: whoever wants so many rows reads them there."""
+    return _folder() / "promotions.parquet"
+
+
+def promotion_count() -> int:
+    """Return how many rows the file says that it has."""
+    return int(pl.scan_parquet(promotions_file()).select(pl.len()).collect().item())
+
+
 def _read(table: str, columns: list[pl.Expr]) -> pl.DataFrame:
     """Read one file column by column, so that only one of them is held in its wide type."""
     path = _folder() / f"{table}.parquet"

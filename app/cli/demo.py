@@ -58,6 +58,26 @@ def live() -> None:
     say("next: lake ingest run && sqlmesh run")
 
 
+@cli.command()
+def promotions(*, as_json: JsonFlag = False) -> None:
+    """Land 20.9 million promotions and build their mart; a second time moves nothing. Needs lake demo run."""
+    from app.demo.promotions import land_promotions
+
+    project = find_project()
+    with act(load_settings(project=project), "demo promotions") as detail:
+        proof = land_promotions(project, say=_quiet if as_json else say, working=err.status)
+        detail |= {"landed": proof.landed, "already_done": proof.already_done}
+    if as_json:
+        print_json({"proof": proof, "violations": proof.violations()})
+    else:
+        if proof.already_done:
+            say("already done")
+        sums = f"landed {proof.landed:,} + quarantined {proof.quarantined:,}; duplicates {proof.duplicates:,}"
+        say(f"source {proof.source:,} = {sums}; counted in the mart {proof.built:,}")
+    if wrong := proof.violations():
+        raise RefusedError("the proof failed: " + "; ".join(wrong), hint="lake extract status")
+
+
 def _quiet(_line: str) -> None:
     """Say nothing: stdout belongs to the JSON document."""
 

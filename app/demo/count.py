@@ -25,7 +25,7 @@ def count_streams(
     """Set the source system's own counts against those of the tables."""
     proofs = []
     for report in reports:
-        landed, quarantined, duplicates = _coordinates(session, settings, report["stream"])
+        landed, quarantined, duplicates = count_coordinates(session, settings, report["stream"])
         proofs.append(
             StreamProof(
                 stream=report["stream"],
@@ -49,7 +49,7 @@ def count_extracts(
     served = _get(f"{url}/", token=settings.variables["retail_token"].get_secret_value())["resources"]
     proofs = []
     for stream in resources:
-        landed, quarantined, duplicates = _coordinates(session, settings, stream)
+        landed, quarantined, duplicates = count_coordinates(session, settings, stream)
         proofs.append(
             ExtractProof(
                 stream=stream,
@@ -81,8 +81,8 @@ def count_activation(session: Session, settings: Settings, project: Project) -> 
     return ActivationProof(sync=sync.name, wanted=wanted, ledger=ledger, destination=stats["contacts"])
 
 
-def _coordinates(session: Session, settings: Settings, stream: str) -> tuple[int, int, int]:
-    """Return (landed, quarantined, coordinates that occur more than once over both)."""
+def count_coordinates(session: Session, settings: Settings, stream: str) -> tuple[int, int, int]:
+    """Return (landed, quarantined, repeats of a coordinate over both)."""
     raw = TableName(schema=settings.landing.raw_schema, name=stream)
     quarantine = TableName(schema=settings.landing.quarantine_schema, name=stream)
     section = "coordinates" if load_table(session.catalog, quarantine) is not None else "coordinates_of_good"

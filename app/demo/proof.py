@@ -114,6 +114,37 @@ class StepTime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromotionsProof:
+    """The file of promotions against what landed of it, and that against what the mart counts."""
+
+    source: int
+    landed: int
+    quarantined: int
+    duplicates: int
+    built: int
+    steps: tuple[StepTime, ...]
+
+    @property
+    def already_done(self) -> bool:
+        """Tell whether this run had nothing to do."""
+        return all(step.already_done for step in self.steps if step.step in {"land", "plan"})
+
+    def violations(self) -> tuple[str, ...]:
+        """Return each sum that does not come out, in words."""
+        extract = ExtractProof(
+            stream="promotions",
+            served=self.source,
+            landed=self.landed,
+            quarantined=self.quarantined,
+            duplicates=self.duplicates,
+        )
+        found = extract.violations()
+        if self.built != self.landed:
+            found += (f"promotions: landed {self.landed:,} ≠ counted in the mart {self.built:,}",)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """Everything that `make demo` prints at its end."""
 

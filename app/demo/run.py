@@ -7,25 +7,24 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from app.console.service import NAME as CONSOLE
 from app.console.service import start_console
-from app.demo.child import Child, run_child
 from app.demo.count import count_activation, count_audits, count_extracts, count_streams
 from app.demo.proof import Proof
-from app.demo.steps import DemoRun, Outcome, activate, extract, land, undone_when_interrupted
+from app.demo.steps import DemoRun, Outcome, activate, extract, land, run_plan, undone_when_interrupted
 from app.demo.systems import SourceSystems
 from lake.contracts import load_contracts
 from lake.control import migrate, read_evaluations, recorded
 from lake.mesh.session import open_session
-from lake.settings import Project, Settings, inherited_environment, load_settings
+from lake.settings import Project, Settings, load_settings
 from lake.stack import ServiceState, inspect, start
+
+_RETAIL = "retail"  # source of the extracts that the retail API serves
 
 
 def run_demo(
@@ -99,14 +98,8 @@ def _replay(run: DemoRun, settings: Settings) -> Outcome:
 
 
 def _plan(project: Project, settings: Settings, *, now: str) -> Outcome:
-    """Run stock SQLMesh as a person would; `now` is the demo's: days after it have no sales yet."""
     newest = read_evaluations(settings.postgres, limit=1)
-    sqlmesh = Path(sys.executable).with_name("sqlmesh")
-    argv = [str(sqlmesh), "plan", "prod", "--no-prompts", "--auto-apply", "--run", "--execution-time", now]
-    child = Child(
-        argv=argv, cwd=project.root, env=inherited_environment(), log=project.logs / "sqlmesh-plan.log"
-    )
-    run_child(child, doing="sqlmesh plan")
+    run_plan(project, "--run", now=now)
     after = read_evaluations(settings.postgres, limit=1)
     audits = count_audits(settings)
     return Outcome(
@@ -120,7 +113,7 @@ def _console(project: Project, settings: Settings) -> Outcome:
 
 
 def _proof(run: DemoRun, settings: Settings, replayed: list[Mapping[str, Any]]) -> Outcome:
-    extracted = [c.stream for c in load_contracts(run.project.contracts) if c.source]
+    extracted = [c.stream for c in load_contracts(run.project.contracts) if c.source == _RETAIL]
     with open_session(settings) as session:
         proof = Proof(
             streams=count_streams(session, settings, replayed),

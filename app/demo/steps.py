@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
 
+from app.demo.child import Child, run_child
 from app.demo.proof import StepTime
 from app.demo.systems import SourceSystems
 from ingest.extract.run import run_sources
@@ -17,7 +20,7 @@ from lake.activation import apply_sync, find_sync, open_destination, open_mart
 from lake.clock import SystemClock
 from lake.contracts import StreamKind, load_contracts
 from lake.control.activation import locked_store
-from lake.settings import Project, Settings
+from lake.settings import Project, Settings, inherited_environment
 from lake.stack import ServiceState, inspect, stop, stop_service
 
 
@@ -93,6 +96,16 @@ def extract(settings: Settings) -> Outcome:
     return Outcome(
         said=f"{landed:,} rows from {len(reports)} resources", already_done=landed == 0, result=reports
     )
+
+
+def run_plan(project: Project, *options: str, now: str) -> None:
+    """Run stock SQLMesh as a person would; `now` is the demo's: days after it have no sales yet."""
+    sqlmesh = Path(sys.executable).with_name("sqlmesh")
+    argv = [str(sqlmesh), "plan", "prod", "--no-prompts", "--auto-apply", "--execution-time", now, *options]
+    child = Child(
+        argv=argv, cwd=project.root, env=inherited_environment(), log=project.logs / "sqlmesh-plan.log"
+    )
+    run_child(child, doing="sqlmesh plan")
 
 
 def activate(project: Project, settings: Settings) -> Outcome:

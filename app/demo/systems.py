@@ -51,6 +51,14 @@ class SourceSystems:
         streams: Sequence[Mapping[str, Any]] = report["streams"]
         return streams
 
+    def promotions(self) -> Mapping[str, Any]:
+        """Return `file` and `rows` of the promotions, as the source counts them."""
+        argv = [*self._python(), "promotions", "--json"]
+        log = self.project.logs / "demo-promotions.log"
+        child = Child(argv=argv, cwd=self.project.root, env=inherited_environment(), log=log)
+        found: Mapping[str, Any] = report_of(run_child(child, doing="the promotions"), doing="the promotions")
+        return found
+
     def live_argv(self, settings: Settings) -> list[str]:
         """Return the command that goes on with the year in the foreground."""
         return [*self._python(), "live", "--state", str(self.state), *_broker(settings)]

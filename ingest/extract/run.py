@@ -41,6 +41,7 @@ def run_sources(
 ) -> tuple[ExtractReport, ...]:
     """Fetch and land what is new in all or the named extracts; nothing new adds no snapshot.
 
+    Tables are created for manual sources too: models can be planned on what nobody has asked for yet.
     Resources fail on their own: the others finish, then the first error is raised. Safe to repeat and to
     kill at any moment. Raises UnavailableError (API, catalog or storage), ConfigurationError (credentials,
     files), ConflictError (another run of the same extract) and HistoryError (a table was rolled back).
@@ -49,7 +50,11 @@ def run_sources(
     project = Project(root=settings.project_root)
     extracts = plan_extracts(project, names)
     catalog = open_catalog(settings)
-    create_tables(catalog, [extract.contract for extract in extracts], settings.landing)
+    create_tables(
+        catalog,
+        [extract.contract for extract in plan_extracts(project, names, manual=True)],
+        settings.landing,
+    )
     stop, spill = Event(), project.state / "spill"
     reports: list[ExtractReport] = []
     failures: list[BaseException] = []

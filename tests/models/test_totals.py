@@ -9,6 +9,7 @@ import functools
 import importlib.util
 import itertools
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,12 @@ COLUMNS = {
     "coupons": "*",
     "campaign_descriptions": f"""campaign_id, campaign_type, start_date + {SHIFTED} AS start_date,
         end_date + {SHIFTED} AS end_date""",
+    "promotions": "*",
+}
+# Which rows of a large file are landed here.
+SAMPLES = {
+    "transactions": f"transaction_timestamp < TIMESTAMP '2017-01-01' + INTERVAL {DAYS} DAYS",
+    "promotions": "week <= 3 AND store_id % 20 = 7",
 }
 # What landing adds to them.
 STAMPED = """row_number() OVER () AS place, TIMESTAMPTZ '2025-11-01 00:00:00+00:00' AS updated_at"""
@@ -57,6 +64,7 @@ TABLES = {
     "analytics.campaign_lift": "campaign_id",
     "analytics.coupon_roi": "campaign_id, coupon_upc",
     "analytics.basket_affinity": "category_a, category_b",
+    "analytics.promotion_effect": "display_location, mailer_location, department, product_category",
     "activation.household_value_tiers": "external_id",
 }
 
@@ -153,6 +161,49 @@ def test_affinity_counts_baskets_as_counting_them_one_by_one_does(at_once: Conte
     )
 
 
+def test_promotions_are_held_against_weeks_without_them_as_counting_one_by_one_does(at_once: Context) -> None:
+    """Fractions in place of whole micro-dollars, dictionaries in place of joins."""
+    open_week = max(line["week"] for line in source_lines())
+    sold: collections.Counter[tuple[int, int, int]] = collections.Counter()
+    for line in source_lines():
+        if line["week"] < open_week:
+            sold[line["product_id"], line["store_id"], line["week"]] += line["sales_value"]
+    weeks = {shop: {w for _, s, w in sold if s == shop} for shop in {shop for _, shop, _ in sold}}
+    pairs = {(product, shop) for product, shop, _ in sold}
+    offers = query(
+        at_once,
+        f"""SELECT product_id, store_id, week, display_location, mailer_location
+        FROM '{source("promotions")}' WHERE {SAMPLES["promotions"]}""",
+    )
+    promoted: dict[tuple[int, int], set[int]] = {}
+    for product, shop, week, *_ in offers:
+        if week in weeks.get(shop, ()):
+            promoted.setdefault((product, shop), set()).add(week)
+    names = dict(query(at_once, "SELECT product_id, department FROM lake.staging.stg_retail__products"))
+    expected: dict[tuple[str, ...], list[Any]] = {}
+    for product, shop, week, display, mailer in offers:
+        found = expected.setdefault((display, mailer, names.get(product, "unknown")), [0, 0, 0, Fraction()])
+        found[0] += 1
+        others = weeks.get(shop, set()) - promoted.get((product, shop), set())
+        if week in weeks.get(shop, ()) and (product, shop) in pairs and others:
+            found[1] += 1
+            found[2] += sold[product, shop, week]
+            found[3] += Fraction(sum(sold[product, shop, other] for other in others)) / len(others)
+    built = query(
+        at_once,
+        """SELECT display_location, mailer_location, department,
+          sum(promotions), sum(compared_weeks), sum(sales_value), sum(expected_sales_value)
+        FROM lake.analytics.promotion_effect GROUP BY ALL""",
+    )
+
+    assert any(found[2] for found in expected.values())
+    assert {key: found[:3] for key, found in expected.items()} == {
+        (d, m, name): [promotions, compared, sales] for d, m, name, promotions, compared, sales, _ in built
+    }
+    for display, mailer, name, *_, said in built:
+        assert said == pytest.approx(float(expected[display, mailer, name][3]), abs=0.001)
+
+
 def test_lines_of_products_outside_the_catalogue_are_kept_as_unknown(at_once: Context) -> None:
     """No line is lost in the join, and none is invented."""
     lines = source_lines()
@@ -223,8 +274,8 @@ def land(context: Context) -> None:
         model = context.get_model(f"lake.raw.{name}", raise_if_missing=True)
         types = {column: kind.sql("duckdb") for column, kind in model.columns_to_types_or_raise.items()}
         rows = f"SELECT DISTINCT {columns} FROM '{source(name)}'"
-        if name == "transactions":
-            rows += f" WHERE transaction_timestamp < TIMESTAMP '2017-01-01' + INTERVAL {DAYS} DAYS"
+        if name in SAMPLES:
+            rows += f" WHERE {SAMPLES[name]}"
         casts = ", ".join(
             f"CAST({META if column == 'meta' else column} AS {kind}) AS {column}"
             for column, kind in types.items()

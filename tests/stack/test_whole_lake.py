@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
+from contextlib import nullcontext
 
+import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.demo.promotions import land_promotions
+from app.demo.systems import SourceSystems
+from demo.data import promotions_file
 from lake.postgres import connect
 from tests.docs.test_commands import typed_commands
 from tests.fakes.small_lake import ROOT, SmallLake
@@ -72,6 +78,30 @@ def test_the_marts_hold_what_landed(lake):
     )
 
     assert float(raw) == float(mart) > 0
+
+
+def test_promotions_land_once_beside_a_running_lake_and_reach_their_mart(lake, tmp_path, monkeypatch):
+    """Before them the mart is there and empty; a second time moves nothing, whatever the file is called."""
+    rows = pl.scan_parquet(promotions_file()).filter(pl.col("week") <= 3, pl.col("store_id") % 20 == 7)
+    rows.collect().write_parquet(tmp_path / "promotions.parquet")
+    count = rows.select(pl.len()).collect().item()
+    files = [tmp_path / "promotions.parquet", tmp_path / "again.parquet"]
+    shutil.copy(*files)
+    assert query(lake, "SELECT count(*) AS n FROM lake.analytics.promotion_effect") == [{"n": 0}]
+
+    proofs = []
+    for file in files:
+        said = {"file": str(file), "rows": count}
+        monkeypatch.setattr(SourceSystems, "promotions", lambda _systems, said=said: said)
+        proofs.append(land_promotions(lake.project, say=print, working=lambda _name: nullcontext()))
+
+    assert [(p.violations(), p.landed, p.already_done) for p in proofs] == [
+        ((), count, False),
+        ((), count, True),
+    ]
+    assert query(lake, "SELECT sum(promotions)::BIGINT AS n FROM lake.analytics.promotion_effect") == [
+        {"n": count}
+    ]
 
 
 def runnable() -> list[str]:

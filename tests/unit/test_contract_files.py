@@ -57,12 +57,12 @@ schema:
 
 
 def test_the_projects_contracts_can_be_read():
-    """All seven streams of the demo, sorted, with key, owner and description."""
+    """All eight streams of the demo, sorted, with key, owner and description."""
     contracts = load_contracts(CONTRACTS)
 
     assert [c.stream for c in contracts] == sorted(
         ["transactions", "coupon_redemptions", "products", "demographics", "campaigns", "coupons",
-         "campaign_descriptions"]
+         "campaign_descriptions", "promotions"]
     )  # fmt: skip
     for contract in contracts:
         assert contract.owner
@@ -194,7 +194,7 @@ def test_external_models_follow_the_contracts(tmp_path: Path):
     assert not write_external_models(tuple(reversed(contracts)), tmp_path)
     changed = (replace(contracts[0], description="Other words."), *contracts[1:])
     assert not is_current(changed, tmp_path)
-    assert external_models(contracts).count("- name: lake.raw.") == 7
+    assert external_models(contracts).count("- name: lake.raw.") == 8
 
 
 def test_the_repositorys_external_models_are_current():

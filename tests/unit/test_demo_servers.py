@@ -152,3 +152,12 @@ def test_the_calendar_is_fixed_and_shown(tmp_path, capsys):
         "first_day": "2025-06-08",
         "last_sunday": "2026-06-07",
     }
+
+
+def test_the_planners_say_where_their_promotions_lie(capsys):
+    """The file's own count; nothing of it is read."""
+    assert main(["promotions", "--json"]) == 0
+
+    said = json.loads(capsys.readouterr().out)
+    assert Path(said["file"]).stat().st_size > 0
+    assert said["rows"] == 20_940_529

@@ -57,7 +57,10 @@ def _tiles(health: Health, streams: tuple[StreamRow, ...], models: tuple[TableRo
         rows: tuple[StreamRow | TableRow, ...] = (*streams, *models)
         if rows:
             fine = sum(r.judgement.verdict in {Verdict.FRESH, Verdict.QUIET} for r in rows)
-            _tile("Tables in order", f"{fine} of {len(rows)}", _worst(rows), good=fine == len(rows))
+            missing = sum(r.judgement.verdict is Verdict.MISSING for r in rows)
+            wrong = fine + missing < len(rows)  # what nobody has asked for yet is not wrong
+            good = False if wrong else None if missing else True
+            _tile("Tables in order", f"{fine} of {len(rows)}", _worst(rows), good=good)
         if streams and not isinstance(health.lag, Problem):
             waiting = sum(r.facts.lag or 0 for r in streams)
             said = "all landed" if waiting == 0 else "in the topics"
