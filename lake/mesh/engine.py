@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,6 +36,8 @@ def open_engine(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDB
     Raises UnavailableError when the catalog doesn't answer, ConfigurationError when it refuses us.
     """
     connection = duckdb.connect()
+    with suppress(OSError):  # DuckDB makes the last folder of a path alone, and says what it can't make
+        _spill(settings).parent.mkdir(parents=True, exist_ok=True)
     try:
         with mapped_engine(settings, "attach the catalog"):
             for name in _EXTENSIONS:
@@ -90,10 +92,9 @@ def _extension(name: str) -> Path:
 
 def _statements(settings: Settings, *, read_only: bool) -> Iterator[str]:
     engine, catalog, storage = settings.engine, settings.catalog, settings.storage
-    spill = settings.project_root / STATE_DIRECTORY / "tmp" / "duckdb"
     yield "SET GLOBAL TimeZone = 'UTC'"
     yield f"SET GLOBAL memory_limit = {quote_text(engine.memory_limit)}"
-    yield f"SET GLOBAL temp_directory = {quote_text(str(spill))}"
+    yield f"SET GLOBAL temp_directory = {quote_text(str(_spill(settings)))}"
     yield f"SET GLOBAL http_timeout = {round(catalog.timeout_seconds)}"
     yield "SET GLOBAL preserve_insertion_order = false"
     # Data files never change under their names: a footer that was read once need not be read again.
@@ -133,6 +134,10 @@ def _statements(settings: Settings, *, read_only: bool) -> Iterator[str]:
     else:
         options += f", ENDPOINT {quote_text(catalog.uri)}, AUTHORIZATION_TYPE 'none'"
     yield f"ATTACH {quote_text(catalog.warehouse)} AS {CATALOG} ({options})"
+
+
+def _spill(settings: Settings) -> Path:
+    return settings.project_root / STATE_DIRECTORY / "tmp" / "duckdb"
 
 
 def _secret(name: str, **options: str | bool) -> str:

@@ -1,0 +1,26 @@
+"""DuckDB on the lake: what a session gives to every query."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lake.mesh.engine import open_engine
+from lake.settings import Settings
+
+pytestmark = pytest.mark.stack
+
+
+def test_a_query_that_needs_more_than_its_memory_uses_the_disk(stack: Settings, tmp_path: Path) -> None:
+    """In a project that has no folder for that yet."""
+    small = stack.engine.model_copy(update={"memory_limit": "60MB", "threads": 1})
+    engine = open_engine(stack.model_copy(update={"engine": small, "project_root": tmp_path}))
+
+    found = engine.execute(
+        "SELECT count(*) FROM (SELECT DISTINCT hash(i) FROM range(4000000) r(i))"
+    ).fetchall()
+
+    assert found == [(4_000_000,)]
+    assert (tmp_path / ".lake" / "tmp" / "duckdb").is_dir()
+    engine.close()
