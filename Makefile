@@ -34,7 +34,7 @@ demo: $(VENV)/.installed ## Land a year of real sales, build the marts, activate
 	@$(BIN)/lake demo run
 
 test: $(VENV)/.installed-dev ## Run the tests (no Docker, Java or browser)
-	@$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not real" -q
+	@$(BIN)/pytest -n 3 --dist loadgroup -m "not slow and not real" -q
 	@$(BIN)/sqlmesh test
 
 # Which of the tests of landing and mesh run once more where other servers stand behind the same settings.

@@ -189,10 +189,16 @@ def _stock_publishing() -> Iterator[None]:
 
     ours = seams.publish
 
-    def bare(runtime: Any, work: Any, evaluate: Callable[[Any], Any]) -> Any:
+    def bare(
+        runtime: Any,
+        work: Any,
+        evaluate: Callable[[Any], Any],
+        *,
+        kind: type[Publication] = Publication,
+    ) -> Any:
         from lake.clock import SystemClock
 
-        return evaluate(Publication(runtime=runtime, work=work, clock=SystemClock()))
+        return evaluate(kind(runtime=runtime, work=work, clock=SystemClock()))
 
     seams.publish = bare  # type: ignore[assignment]
     try:

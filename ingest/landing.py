@@ -13,9 +13,8 @@ from ingest.memory import made_for_records
 from ingest.opening import Opening
 from ingest.report import Observer, StreamReport, ignore
 from ingest.schemas import open_desk
-from ingest.tables import raw_name
 from lake.broker import LogReader
-from lake.catalog import LakeCatalog, load_table, open_catalog
+from lake.catalog import LakeCatalog, open_catalog
 from lake.clock import Clock, SystemClock
 from lake.contracts import Contract, StreamKind
 from lake.errors import BadInputError
@@ -68,6 +67,7 @@ def run_streams(
         settings.broker,
         group=f"lakemesh.{settings.landing.raw_schema}",
         max_poll_seconds=2 * settings.landing.deadline_seconds + 60,
+        idle_seconds=0.5 if follow else 0.05,
     )
     care = TableCare(shared, time)
     opening = Opening(
@@ -108,9 +108,3 @@ def run_streams(
     if failures:
         raise failures[0]
     return tuple(lane.report(started) for lane in lanes)
-
-
-def count_rows(settings: Settings, contract: Contract, *, catalog: LakeCatalog | None = None) -> int:
-    """Return how many rows the stream's table holds, by the catalog's own figure; 0 without a table."""
-    state = load_table(catalog or open_catalog(settings), raw_name(settings.landing, contract))
-    return 0 if state is None else state.rows

@@ -43,7 +43,15 @@ class LogReader:
     an offset asked for, ConfigurationError when the broker refuses us.
     """
 
-    def __init__(self, settings: BrokerSettings, *, group: str, max_poll_seconds: float = 300.0) -> None:
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        *,
+        group: str,
+        max_poll_seconds: float = 300.0,
+        idle_seconds: float = 0.05,
+    ) -> None:
+        """Join nothing yet. A log's end is told `idle_seconds` after it was reached."""
         self._settings = settings
         self._down_since: float | None = None
         self._fatal: KafkaError | None = None
@@ -59,7 +67,7 @@ class LogReader:
                 "partition.assignment.strategy": "roundrobin",
                 "session.timeout.ms": _SESSION_MS,
                 "max.poll.interval.ms": int(max_poll_seconds * 1000),
-                "fetch.wait.max.ms": 500,
+                "fetch.wait.max.ms": int(idle_seconds * 1000),
                 "fetch.max.bytes": 32 * _MIB,
                 "max.partition.fetch.bytes": 8 * _MIB,
                 "queued.max.messages.kbytes": 48 * 1024,

@@ -90,11 +90,6 @@ class Routing:
         said = "its version can't be read" if label.major < 0 else f"there is no version {label.major}"
         return Owner(stream=newest.stream, rule=VERSION, message=f"{said} of {newest.family} at this offset")
 
-    def owns_from(self, stream: str, partition: Partition) -> Offset:
-        """Return the offset from which records of a partition can be a stream's: reading may start there."""
-        member = next(m for m in self.members if m.stream == stream)
-        return member.since.get(partition, Offset(0))
-
 
 def route_topic(contracts: Iterable[Contract], topic: str) -> Routing:
     """Return the routing that contracts ask for; `since` comes from the tables (`with_since`)."""

@@ -81,7 +81,7 @@ def read_topic(settings: Settings) -> list[tuple[bytes | None, bytes | None, dic
     found: list[tuple[bytes | None, bytes | None, dict[str, bytes]]] = []
     ended: set[int] = set()
     while len(ended) < len(topic.partitions):
-        for message in consumer.consume(5000, 1.0):
+        for message in consumer.consume(5000, 0.1):
             if message.error() is not None:
                 ended.add(message.partition())
             else:

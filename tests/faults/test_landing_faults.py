@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from ingest.batch import Batch, Checked, Range, RecordCheck
-from ingest.landing import count_rows, run_streams
+from ingest.landing import run_streams
 from ingest.positions import property_key
 from ingest.schemas import ContractSchemas, SchemaDesk
 from ingest.tables import open_quarantine, open_raw
@@ -79,7 +79,7 @@ def test_a_second_run_lands_nothing_and_later_records_land_once(world: TopicWorl
     world.produce(150)
     assert sum(landed(run_streams(world.settings, [world.contract]))) == 150
     world.check()
-    assert count_rows(world.settings, world.contract) == len(world.raw())
+    assert state(world).rows == len(world.raw())
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

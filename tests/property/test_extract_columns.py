@@ -151,6 +151,19 @@ def agree(column: pa.Array, kind: FieldType, rules: tuple[Rule, ...], *, cells: 
     assert fast.failures == slow.failures
 
 
+def test_a_list_where_the_contract_says_map_is_refused_and_its_neighbours_land():
+    """Arrow gives a map as pairs; a list of anything else is a list."""
+    contract = contract_of(MapOf(key=Primitive.STRING, value=Primitive.LONG), ())
+    records = ColumnRecords(
+        rows=pa.table({"v": pa.array([[0], None], pa.list_(pa.int64()))}), contract=contract
+    )
+
+    split = records.split(ContractCheck(contract))
+
+    assert split.rows["v"].to_pylist() == [None]
+    assert [failure.rule for failure in split.failures[0]] == ["type"]
+
+
 def test_text_that_is_no_utf8_is_refused_and_kept():
     """Its bytes stand in quarantine as Base64; its neighbours land."""
     column = pa.array([b"fine", b"d\xe9j\xe0", b"vu"]).cast(pa.binary()).view(pa.binary())

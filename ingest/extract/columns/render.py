@@ -104,7 +104,7 @@ def _plain(value: Any, kind: FieldType | None, zone: str) -> Any:
         case dict():
             members = {f.name: f.type for f in kind.fields} if isinstance(kind, Struct) else {}
             return {name: _plain(member, members.get(name), zone) for name, member in value.items()}
-        case list() if isinstance(kind, MapOf):
+        case list() if isinstance(kind, MapOf) and all(isinstance(pair, tuple) for pair in value):
             return {str(_plain(name, kind.key, zone)): _plain(v, kind.value, zone) for name, v in value}
         case list() | tuple():
             element = kind.element if isinstance(kind, ListOf) else None
