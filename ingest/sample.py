@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from lake.broker import LogReader, Shard, describe_topic
 from lake.errors import BadInputError, HistoryError, UnavailableError
 from lake.settings import BrokerSettings
-from lake.types import Offset
 
 _SECONDS = 10.0
 _TRUE_FALSE = {"true": True, "false": False}
@@ -32,7 +31,7 @@ def sample_topic(settings: BrokerSettings, topic: str, *, count: int) -> Records
         )
     reader = LogReader(settings, group=f"lakemesh.sample.{topic}")
     try:
-        reader.assign({Shard(found.name, partition): Offset(0) for partition in found.partitions})
+        reader.assign({Shard(found.name, partition): None for partition in found.partitions})
         records: list[Mapping[str, Any]] = []
         ended: set[Any] = set()
         while len(records) < count and len(ended) < len(found.partitions):

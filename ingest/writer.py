@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.batch import Batch, Checked, Range
+from ingest.commit_plan import CommitPlan, never_back, plan_commit
 from ingest.events import newest_event
 from ingest.lateness import Lateness, measure, to_summary
 from ingest.meta import with_meta
@@ -22,12 +23,21 @@ from ingest.quarantine.breaker import Judged, StreamBreaker
 from ingest.spread import before, find_cuts
 from ingest.written import Written
 from lake.broker import Topic
-from lake.catalog import LakeCatalog, Landed, NewSnapshot, TableState, WrittenFile, commit, write_files
+from lake.catalog import (
+    LakeCatalog,
+    Landed,
+    NewSnapshot,
+    TableState,
+    WrittenFile,
+    commit,
+    load_table,
+    write_files,
+)
 from lake.catalog.horizons import Horizon, read_horizons
 from lake.catalog.horizons import to_properties as horizon_properties
 from lake.catalog.retention import landing_retention
 from lake.clock import Clock, Deadline
-from lake.contracts import Contract, Fence, Routing, check_fence, fence_properties
+from lake.contracts import Contract, Fence, Framing, Routing, check_fence, fence_properties
 from lake.errors import UnavailableError
 from lake.log import get_logger
 from lake.settings import Settings
@@ -37,25 +47,6 @@ log = get_logger("ingest")
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitPlan:
-    """Which partitions of a batch go into a commit, and which somebody else has moved."""
-
-    stage: tuple[Partition, ...]
-    drop: tuple[Partition, ...]
-
-
-def plan_commit(stored: Mapping[Partition, Position], ranges: Mapping[Partition, Range]) -> CommitPlan:
-    """Stage a partition exactly when the table stands where the batch begins; drop it otherwise."""
-    stage: list[Partition] = []
-    drop: list[Partition] = []
-    for partition, wanted in sorted(ranges.items()):
-        position = stored.get(partition)
-        present = None if position is None else position.offset
-        (stage if present == wanted.expected else drop).append(partition)
-    return CommitPlan(stage=tuple(stage), drop=tuple(drop))
 
 
 class Writer:
@@ -121,6 +112,8 @@ class Writer:
             batch = _ending(batch, cuts)
         bad = {p: [r for checked in found for r in checked.bad] for p, found in parts.items()}
         self._judge(parts, bad)
+        if self._is_overtaken(batch):
+            return Written(landed=0, quarantined=0, commits=0, positions={}, moved=tuple(batch.ranges))
         # 4 Data files; none mixes partitions, so that a partition can be dropped from a commit.
         files = {p: self._write_rows(p, checked) for p, checked in parts.items()}
         # 5a Bad records first: their position tells the next run that they are final.
@@ -155,6 +148,22 @@ class Writer:
             files=len(staged),
         )
 
+    def _is_overtaken(self, batch: Batch) -> bool:
+        """Look whether another process landed or refused records of this batch by now.
+
+        What judges alike meets at the commits. But of a schema that came late one process may have heard
+        and another not: then the one has nothing to commit where the other has (ADR 15).
+        """
+        if self._contract.framing is not Framing.REGISTRY:
+            return False
+        raw = load_table(self.catalog, self.raw.name)
+        quarantine = load_table(self.catalog, self.quarantine.name)
+        if raw is None or quarantine is None:
+            return False  # the commit says so
+        refused = {p: Range(expected=self._refused.get(p), next=r.next) for p, r in batch.ranges.items()}
+        landed = plan_commit(self.positions(raw), batch.ranges)
+        return bool(landed.drop or plan_commit(self.positions(quarantine), refused).drop)
+
     def _judge(
         self, parts: Mapping[Partition, Sequence[Checked]], bad: Mapping[Partition, Sequence[BadRecord]]
     ) -> None:
@@ -180,7 +189,7 @@ class Writer:
         """Commit bad records; what the plan drops another writer has quarantined or moved."""
         if not bad:
             return CommitPlan(stage=(), drop=())
-        ranges = {p: _never_back(self._refused.get(p), batch.ranges[p].next) for p in bad}
+        ranges = {p: never_back(self._refused.get(p), batch.ranges[p].next) for p in bad}
         files = {
             p: write_files(
                 self.quarantine,
@@ -315,8 +324,3 @@ def _newest(parts: Sequence[Checked]) -> datetime | None:
     times = [pc.max(part.coordinates.column("produced_at")).as_py() for part in parts]
     times += [record.produced_at for part in parts for record in part.bad]
     return max((moment for moment in times if moment is not None), default=None)
-
-
-def _never_back(known: Offset | None, reached: Offset) -> Range:
-    """Return the range of a quarantine commit: what was final before stays final."""
-    return Range(expected=known, next=reached if known is None else max(known, reached))

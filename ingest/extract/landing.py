@@ -3,7 +3,8 @@
 1. Read the cursor from the table's property; stop when the commit that wrote it is no ancestor of main.
 2. Quarantine ahead of the cursor: an earlier run ended between its two commits. What it quarantined is
    final, and its numbers are not given twice.
-3. Commit bad records to the quarantine table with the number reached there.
+3. Look that no other run has committed to either table since: it has given the same numbers to other
+   records. Commit bad records to the quarantine table with the number reached there.
 4. Commit good rows and cursor to the stream's table, on exactly the main that the cursor was read from.
 5. Conflict: somebody else committed. The cursor is as we read it: the same files are staged again.
    It moved: another run landed these records; nothing of ours is committed and the run stops.
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.care import TableCare
 from ingest.extract.cursor import Cursor, property_name
 from ingest.extract.quarantined import Quarantined
 from ingest.quarantine import BadRecord, to_rows
@@ -29,6 +31,7 @@ from lake.catalog import (
     WrittenFile,
     arrow_schema,
     commit,
+    load_table,
     write_files,
 )
 from lake.catalog.commits import Conflict
@@ -76,7 +79,9 @@ class ResourceTables:
         clock: Clock,
         *,
         routing: Routing | None = None,
+        care: TableCare | None = None,
     ) -> None:
+        self._care = care
         self._breaker = StreamBreaker(catalog.lake_settings.postgres, contract, clock)
         self._catalog = catalog
         self._contract = contract
@@ -144,6 +149,7 @@ class ResourceTables:
         offsets = pc.struct_field(good.column(META.name), "offset")
         every = [record for _, records in bad for record in records]
         self._breaker.judge({str(self._origin): Judged(good=offsets, bad=every)})
+        self._refuse_overtaken()
         if bad:
             now = self._clock.now()
             refused = [
@@ -153,6 +159,18 @@ class ResourceTables:
             mark = Cursor(sequence=after.sequence, commits=self._quarantine.cursor.commits)
             self._quarantine = self._commit(self._quarantine, pa.concat_tables(refused), mark, deadline)
         self._raw = self._commit(self._raw, good, after, deadline)
+
+    def _refuse_overtaken(self) -> None:
+        for position in (self._raw, self._quarantine):
+            present = load_table(self._catalog, position.state.name)
+            if present is not None and present.properties.get(self._property) != position.text:
+                raise self._overtaken(present)
+
+    def _overtaken(self, state: TableState) -> ConflictError:
+        return ConflictError(
+            f"another run of {self._origin} landed in {state.name} meanwhile",
+            hint="let it end, then repeat the command: it lands what is left",
+        )
 
     def _commit(self, position: Position, rows: pa.Table, after: Cursor, deadline: Deadline) -> Position:
         state = position.state
@@ -176,14 +194,13 @@ class ResourceTables:
                 retain=landing_retention(self._landing),
             )
             if not isinstance(outcome, Conflict):
+                if self._care is not None:
+                    self._care.after_commit(outcome.state)
                 return self._position(outcome.state)
             state = outcome.state
             check_fence(str(state.name), state.properties, self._contract, self._routing)
             if state.properties.get(self._property) != position.text:
-                raise ConflictError(
-                    f"another run of {self._origin} landed in {state.name} meanwhile",
-                    hint="let it end, then repeat the command: it lands what is left",
-                )
+                raise self._overtaken(state)
             log.info("commit.staged_again", table=str(state.name))
 
     def _position(self, state: TableState) -> Position:

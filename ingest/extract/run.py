@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from threading import Event
 
 import httpx
 
+from ingest.care import TableCare
 from ingest.extract.api.definition import ApiResource, ApiSource
 from ingest.extract.definition import fill_in
 from ingest.extract.feeds import Opening, open_feeds
@@ -61,13 +63,13 @@ def run_sources(
     opening = Opening(
         settings=settings, catalog=catalog, clock=clock, spill=spill, stop=stop, transport=transport
     )
-    with open_feeds(extracts, opening) as open_feed:
+    with closing(TableCare(catalog, clock)) as care, open_feeds(extracts, opening) as open_feed:
         around = Surroundings(
             open_feed=open_feed, spill=spill, clock=clock, on_progress=on_progress, stop=stop
         )
         for name in dict.fromkeys(extract.source.source for extract in extracts):
             own = [extract for extract in extracts if extract.source.source == name]
-            for outcome in _run_source(own, catalog, settings, around):
+            for outcome in _run_source(own, catalog, settings, around, care):
                 if isinstance(outcome, BaseException):
                     failures.append(outcome)
                 else:
@@ -78,12 +80,18 @@ def run_sources(
 
 
 def _run_source(
-    extracts: Sequence[Extract], catalog: LakeCatalog, settings: Settings, around: Surroundings
+    extracts: Sequence[Extract],
+    catalog: LakeCatalog,
+    settings: Settings,
+    around: Surroundings,
+    care: TableCare,
 ) -> Iterator[ExtractReport | BaseException]:
     """Run the resources of one source side by side, parents before their children."""
 
     def run(extract: Extract) -> ExtractReport:
-        tables = ResourceTables(catalog, extract.contract, extract.origin, settings.landing, around.clock)
+        tables = ResourceTables(
+            catalog, extract.contract, extract.origin, settings.landing, around.clock, care=care
+        )
         if isinstance(extract.resource, FilesResource):
             return _run_files(extract, extract.resource, tables, settings, around)
         return ResourceRun(extract, tables, around).run()

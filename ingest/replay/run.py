@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
+from ingest.care import TableCare
 from ingest.quarantine.cause import Cause
 from ingest.quarantine.reading import QuarantineReader
 from ingest.replay.judge import ReplayJudge
@@ -65,17 +67,20 @@ def replay(
 
     They keep their coordinate in `meta`. What still fails stays open with its first reason. Safe to repeat,
     to kill and to run beside landing and beside other replays: each record lands once.
-    Raises what `lake.catalog.commit` raises, HistoryError when tables were rolled back or changed by hand.
+    Raises what `lake.catalog.commit` raises, HistoryError when tables were rolled back or changed by hand,
+    ContractMovedError when the table is held to another contract, or is by the time of a commit.
     """
-    stream = contract.stream
-    tables = ReplayTables(reader.session.catalog, reader.settings.landing, stream, who=who, clock=clock)
-    tables.begin()
-    found = reader.open_records(stream, cause)
-    schemas = open_desk(reader.settings, [contract], clock)
-    judge = ReplayJudge(contract, clock, schemas)
+    stream, catalog, landing = contract.stream, reader.session.catalog, reader.settings.landing
     landed = passed = commits = 0
     failing: Counter[Cause] = Counter()
-    try:
+    with (
+        closing(TableCare(catalog, clock)) as care,
+        closing(open_desk(reader.settings, [contract], clock)) as schemas,
+    ):
+        tables = ReplayTables(catalog, landing, contract, who=who, clock=clock, care=care)
+        tables.begin()
+        found = reader.open_records(stream, cause)
+        judge = ReplayJudge(contract, clock, schemas)
         for chunk in plan_chunks(found):
             verdicts = [judge.judge(part, reader.contents(stream, part)) for part in by_partition(chunk)]
             due = sum(v.records.num_rows for v in verdicts)
@@ -85,9 +90,7 @@ def replay(
             passed += due
             for verdict in verdicts:
                 failing += verdict.failing
-    finally:
-        schemas.close()
-    tables.finish()
+        tables.finish()
     log.info("replay.done", stream=stream, landed=landed, failing=failing.total())
     return ReplayReport(
         stream=stream,

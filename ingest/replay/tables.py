@@ -1,7 +1,7 @@
 """Commit replayed rows to the stream's table so that each record is in it once.
 
-1. Read the table of rows. Replays that an earlier run committed and did not live to record stand there as
-   properties: record them as resolutions first.
+1. Read the table of rows; it must still be held to the contract that judged them. Replays that an earlier
+   run committed and did not live to record stand there as properties: record them as resolutions first.
 2. Leave out what is resolved by now. Whoever replayed one of these records before this state of the table
    left either a property in it or a resolution, so nobody can have landed it unseen.
 3. Commit rows and `ingest.replay.<id>` together, on exactly that main. Positions stay where they are.
@@ -23,6 +23,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.care import TableCare
 from ingest.quarantine.pending import (
     COORDINATES,
     PREFIX,
@@ -38,6 +39,7 @@ from lake.catalog import Conflict, LakeCatalog, TableState, WrittenFile, commit,
 from lake.catalog.retention import landing_retention
 from lake.catalog.scan import read_rows
 from lake.clock import Clock, Deadline
+from lake.contracts import Contract, check_held
 from lake.errors import HistoryError, UnavailableError
 from lake.log import get_logger
 from lake.settings import LandingSettings
@@ -61,13 +63,22 @@ class ReplayTables:
     """The tables of one stream during a replay; used by one thread."""
 
     def __init__(
-        self, catalog: LakeCatalog, landing: LandingSettings, stream: str, *, who: Who, clock: Clock
+        self,
+        catalog: LakeCatalog,
+        landing: LandingSettings,
+        contract: Contract,
+        *,
+        who: Who,
+        clock: Clock,
+        care: TableCare,
     ) -> None:
         self._catalog = catalog
         self._landing = landing
-        self._stream = stream
+        self._contract = contract
+        self._stream = contract.stream
         self._who = who
         self._clock = clock
+        self._care = care
         self._recorded: set[str] = set()
         self._raw = self._load(landing.raw_schema)
         self._quarantine = self._load(landing.quarantine_schema)
@@ -75,8 +86,10 @@ class ReplayTables:
     def begin(self) -> None:
         """Record what earlier replays left, and check that table and resolutions tell the same story.
 
-        Raises HistoryError when the table was rolled back behind a replay or resolutions are missing.
+        Raises HistoryError when the table was rolled back behind a replay or resolutions are missing,
+        ContractMovedError when it is held to another contract or waits for a deploy.
         """
+        self._check_contract()
         self._settle(self._deadline())
         known = read_replays(self._raw).rows
         resolved = read_resolved(
@@ -94,11 +107,13 @@ class ReplayTables:
         """Commit the rows that are not resolved yet and return how many; returns when that is known.
 
         Raises what `lake.catalog.commit` raises; the next replay finds out what became of it.
+        Raises ContractMovedError when another contract was deployed since the rows were judged.
         """
         deadline, attempt = self._deadline(), 0
         files: tuple[WrittenFile, ...] = ()
         records: pa.Table | None = None
         while True:
+            self._check_contract()
             settled = self._settle(deadline)  # 1
             due = self._unresolved(verdicts)  # 2
             left = pa.concat_tables([v.records.select(KEYS) for v in due])
@@ -122,6 +137,7 @@ class ReplayTables:
             if not isinstance(outcome, Conflict):
                 log.info("replay.landed", stream=self._stream, replay=replay, records=records.num_rows)
                 self._record(replay, pending, records, deadline)  # 5
+                self._care.after_commit(self._raw)
                 return int(records.num_rows)
             self._pause(attempt, deadline)  # 4
             attempt += 1
@@ -143,6 +159,10 @@ class ReplayTables:
             if isinstance(outcome, Conflict):
                 self._pause(attempt, deadline)
                 attempt += 1
+
+    def _check_contract(self) -> None:
+        """Look what the table is held to: a deploy adds a snapshot, so who staged before it comes here."""
+        check_held(str(self._raw.name), self._raw.properties, self._contract)
 
     def _settle(self, deadline: Deadline) -> tuple[str, ...]:
         """Record every replay that stands in the table; return their ids."""

@@ -17,6 +17,7 @@ from lake.types import Offset, Partition
 
 _QUERY_SECONDS = 10.0
 _SILENCE_SECONDS = 15.0
+_PROBE_SECONDS = 5.0
 _SESSION_MS = 10_000  # a member that died holds its shards no longer than this
 _MIB = 1024 * 1024
 
@@ -190,7 +191,17 @@ class LogReader:
         if self._fatal is not None:
             raise to_lake_error(self._fatal, place=place, action="read")
         if self._down_since is not None and time.monotonic() - self._down_since > _SILENCE_SECONDS:
-            raise UnavailableError("broker", f"{place} has been silent for {_SILENCE_SECONDS:.0f} s")
+            if not self._answers():
+                raise UnavailableError("broker", f"{place} has been silent for {_SILENCE_SECONDS:.0f} s")
+            self._down_since = None
+
+    def _answers(self) -> bool:
+        """Ask: a broker that came back brings nothing while nobody writes, and that is no silence."""
+        try:
+            self._consumer.list_topics(timeout=_PROBE_SECONDS)
+        except KafkaException:
+            return False
+        return True
 
 
 def _at(shard: Shard, offset: Offset | None) -> TopicPartition:

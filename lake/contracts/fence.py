@@ -103,6 +103,15 @@ def check_fence(
 
     `routing` is the one that the writer goes by. Raises ContractMovedError when it may not.
     """
+    fence = check_held(table, properties, contract)
+    if fence is Fence.OWN and properties.get(ROUTING, "") != _shared(routing):
+        found = f"{properties[CONTRACT]}, among other streams"
+        raise ContractMovedError(table, mark(contract), found, deploying=False)
+    return fence
+
+
+def check_held(table: str, properties: Mapping[str, str], contract: Contract) -> Fence:
+    """Do the same for who writes records that are the stream's already, whatever its topic's routing is."""
     own = mark(contract)
     if deploying := properties.get(DEPLOYING):
         raise ContractMovedError(table, own, deploying, deploying=True)
@@ -111,8 +120,6 @@ def check_fence(
         return Fence.UNCLAIMED
     if found != own:
         raise ContractMovedError(table, own, found, deploying=False)
-    if properties.get(ROUTING, "") != _shared(routing):
-        raise ContractMovedError(table, own, f"{found}, among other streams", deploying=False)
     return Fence.OWN
 
 

@@ -14,12 +14,13 @@ from lake.settings import Project
 from lake.stack import process
 from lake.stack.model import Event, EventKind, OnEvent, Service
 from lake.stack.plan import UpPlan
-from lake.stack.ports import is_free, owner_of
+from lake.stack.ports import comes_free, owner_of
 from lake.stack.state import StackState, disk_errors, disk_is_full, write_state
 
 LOOK_SECONDS = 0.025
 MIN_FREE_BYTES = 256 * 2**20  # to begin at all: a new PostgreSQL cluster takes 40 MB, its log more
 FULL_BYTES = 2**20
+RELEASE_SECONDS = 5.0  # a killed child that is torn down on a busy machine takes so long at most
 
 log = get_logger("lake.stack")
 
@@ -125,7 +126,7 @@ class BringUp:
 
     def _require_ports(self, service: Service) -> None:
         for port in service.listens_on():
-            if not is_free(port):
+            if not comes_free(port, seconds=RELEASE_SECONDS):
                 raise ConflictError(
                     f"{service.name} needs port {port}, and {owner_of(port)} listens there",
                     hint="end that process, or choose other ports: lake up --new-ports",

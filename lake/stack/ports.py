@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+import time
 from collections.abc import Iterable, Sequence
 
 import psutil
@@ -15,6 +16,7 @@ HOST = "127.0.0.1"
 # room above, because SeaweedFS insists that a worker finds the admin's gRPC at HTTP + 10,000.
 LOWEST, HIGHEST, BLOCK = 12_000, 22_000, 16
 GRPC_OFFSET = 10_000
+LOOK_SECONDS = 0.02
 
 
 def is_free(port: int) -> bool:
@@ -55,13 +57,31 @@ def assign(remembered: dict[str, int], names: Sequence[str]) -> dict[str, int]:
     return {**remembered, **dict(zip(missing, found, strict=True))}
 
 
+def comes_free(port: int, *, seconds: float) -> bool:
+    """Say whether a port is free, or becomes so in a moment because nobody who could be named has it.
+
+    The threads of a killed process end one by one, and the last of them takes its sockets along: until
+    then the process is gone from every list and its ports are still taken.
+    """
+    ends = time.monotonic() + seconds
+    while not is_free(port):
+        if _listener(port) is not None or time.monotonic() > ends:
+            return False
+        time.sleep(LOOK_SECONDS)
+    return True
+
+
 def owner_of(port: int) -> str:
     """Name the process that listens on a port, as far as this user may see it."""
+    return _listener(port) or "another process"
+
+
+def _listener(port: int) -> str | None:
     try:
         for connection in psutil.net_connections(kind="tcp"):
             listens = connection.status == psutil.CONN_LISTEN and connection.pid
             if listens and getattr(connection.laddr, "port", None) == port:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except psutil.Error:
-        return "another process"  # macOS shows only one's own connections without root
-    return "another process"
+        return None  # macOS shows only one's own connections without root
+    return None

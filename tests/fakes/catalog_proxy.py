@@ -26,6 +26,16 @@ class Fault(Enum):
     STATUS_500_BEFORE = "answered with 500 and not applied"
     STATUS_409_AFTER = "applied, then answered with 409"
     LATE = "applied, and answered when the client has given up"
+    STRAGGLER = "the connection closes; applied when the next commit comes, right before it"
+
+
+class ServerError(Enum):
+    """The same for other answers that say that something is wrong with a server."""
+
+    STATUS_502_BEFORE = "answered with 502 and not applied"
+    STATUS_504_BEFORE = "answered with 504 and not applied"
+    STATUS_502_AFTER = "applied, then answered with 502"
+    STATUS_504_AFTER = "applied, then answered with 504"
 
 
 # Whether a request (method, path, body) is one that is meant.
@@ -42,25 +52,32 @@ class CatalogProxy:
         self.upstream = urlsplit(upstream)
         self.mark = mark
         self.late = 3.0
-        self.faults: list[Fault] = []
+        self.stragglers: list[tuple[str, str, Any, bytes]] = []
+        self.faults: list[Fault | ServerError] = []
         self.step: Step = lambda *_: False
-        self.seen: list[Fault] = []
+        self.seen: list[Fault | ServerError] = []
         self.dead = False
         self.die_after: bool = False
         self.closing = threading.Event()
         self._lock = threading.Lock()
 
-    def arm(self, *faults: Fault, step: Step | None = None) -> None:
+    def arm(self, *faults: Fault | ServerError, step: Step | None = None) -> None:
         with self._lock:
             self.step = step or (lambda method, _, body: method == "POST" and self.mark in body)
             self.faults, self.seen = list(faults), []
 
-    def next_fault(self, method: str, path: str, body: bytes) -> Fault | None:
+    def next_fault(self, method: str, path: str, body: bytes) -> Fault | ServerError | None:
         with self._lock:
             if not self.faults or not self.step(method, path, body):
                 return None
             self.seen.append(self.faults[0])
             return self.faults.pop(0)
+
+    def deliver_stragglers(self) -> None:
+        """Let what was kept back arrive; nobody waits for the answer."""
+        kept, self.stragglers = self.stragglers, []
+        for request in kept:
+            self.forward(*request)
 
     def forward(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, list[Any], bytes]:
         connection = http.client.HTTPConnection(self.upstream.hostname or "", self.upstream.port or 80)
@@ -89,10 +106,14 @@ def catalog_proxy(upstream: str, *, mark: bytes) -> Iterator[tuple[CatalogProxy,
                 self.close_connection = True
                 return
             fault = proxy.next_fault(self.command, self.path, body)
+            if self.command == "POST" and proxy.mark in body:
+                proxy.deliver_stragglers()
             if fault is not None and fault.name.endswith("_BEFORE") and fault is not Fault.DROP_BEFORE:
                 self.inject(fault)
                 return
-            if fault is Fault.DROP_BEFORE:
+            if fault is Fault.STRAGGLER:
+                proxy.stragglers.append((self.command, self.path, self.headers, body))
+            if fault in {Fault.DROP_BEFORE, Fault.STRAGGLER}:
                 self.close_connection = True
                 return
             status, headers, content = proxy.forward(self.command, self.path, self.headers, body)
@@ -111,7 +132,7 @@ def catalog_proxy(upstream: str, *, mark: bytes) -> Iterator[tuple[CatalogProxy,
             with suppress(BrokenPipeError, ConnectionResetError):
                 self.answer(status, headers, content)
 
-        def inject(self, fault: Fault) -> None:
+        def inject(self, fault: Fault | ServerError) -> None:
             status = int(fault.name.split("_")[1])
             text = {"error": {"message": "injected", "type": "Injected", "code": status}}
             self.answer(status, [], json.dumps(text).encode())

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Barrier
 from typing import Any
 
+import pytest
+
 from ingest.extract.cursor import instant_text
+from ingest.extract.landing import ResourceTables
 from lake.catalog import load_table, open_catalog
 from lake.catalog.scan import read_rows
 from lake.settings import Settings
@@ -48,3 +54,17 @@ def extracted(settings: Settings, stream: str = "things") -> Extracted:
         coordinates=sorted([*(row["meta"]["offset"] for row in rows), *(row["offset"] for row in bad)]),
         snapshots=len(raw.ancestry) if raw else 0,
     )
+
+
+def both_at_once(patch: pytest.MonkeyPatch, run: Callable[[], Any]) -> list[BaseException | None]:
+    """Run twice side by side, so that both have read the same cursor; return what each ended with."""
+    real, both = ResourceTables.quarantined, Barrier(2, timeout=30)
+
+    def quarantined(tables: ResourceTables) -> Any:
+        found = real(tables)
+        both.wait()
+        return found
+
+    with patch.context() as patched, ThreadPoolExecutor(2) as pool:
+        patched.setattr(ResourceTables, "quarantined", quarantined)
+        return [started.exception() for started in [pool.submit(run) for _ in range(2)]]

@@ -1,4 +1,4 @@
-"""An HTTP proxy that loses, delays, doubles and so reorders requests and answers by chance; seeded."""
+"""An HTTP proxy that loses, cuts off, delays, doubles and reorders requests and answers by chance; seeded."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class Whim(Enum):
     BAD_GATEWAY = "applied, then answered with 502"
     DOUBLE = "applied twice; the second answer goes back"
     DELAY = "kept back for a moment, so that later requests overtake it"
+    SLOW_DOWN = "answered with 503 and not applied"
+    CUT_OFF = "half of its body arrives, then both connections close"
 
 
 @dataclass(slots=True)
@@ -58,6 +60,13 @@ def flaky_proxy(upstream: str, whims: Whims) -> Iterator[str]:
             if whim is Whim.LOSE_REQUEST:
                 self.close_connection = True
                 return
+            if whim is Whim.SLOW_DOWN:
+                self.answer(503, [], b"<Error><Code>SlowDown</Code></Error>")
+                return
+            if whim is Whim.CUT_OFF:
+                self.forward_half(body)
+                self.close_connection = True
+                return
             if whim is Whim.DELAY:
                 time.sleep(0.3)
             status, headers, content = self.forward(body)
@@ -85,6 +94,15 @@ def flaky_proxy(upstream: str, whims: Whims) -> Iterator[str]:
                     while lines[-1] not in {b"\r\n", b""}:  # trailers, for example a checksum
                         lines.append(self.rfile.readline())
             return b"".join(lines)
+
+        def forward_half(self, body: bytes) -> None:
+            connection = http.client.HTTPConnection(target.hostname or "", target.port or 80, timeout=30)
+            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for key, value in self.headers.items():
+                if key.lower() not in {"connection", "expect"}:
+                    connection.putheader(key, value)
+            connection.endheaders(body[: len(body) // 2])
+            connection.close()
 
         def forward(self, body: bytes) -> tuple[int, list[Any], bytes]:
             connection = http.client.HTTPConnection(target.hostname or "", target.port or 80, timeout=30)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from decimal import Decimal
 
+from ingest.deploy.history import record_deployed
 from ingest.landing import run_streams
 from ingest.quarantine.cause import Cause
 from ingest.quarantine.reading import QuarantineReader
@@ -13,7 +15,7 @@ from ingest.replay import ReplayReport, Who
 from ingest.replay import replay as replay_records
 from lake.catalog import LakeCatalog, TableState, load_table, open_catalog
 from lake.clock import SystemClock
-from lake.contracts import Contract, Rule, RuleKind
+from lake.contracts import Contract, fence_properties, parse_contract
 from lake.mesh.session import Session
 from lake.settings import Settings
 from lake.types import TableName
@@ -25,12 +27,25 @@ ADA = Who(actor="ada", reason="the rule was wrong")
 
 
 def strict() -> Contract:
-    """Return a contract that refuses most records, many for two reasons."""
-    rules = (
-        Rule(kind=RuleKind.MINIMUM, path="quantity", argument=2),
-        Rule(kind=RuleKind.MAXIMUM, path="sales_value", argument=Decimal(50)),
-    )
-    return replace(transactions(), rules=(*transactions().rules, *rules))
+    """Return an older contract that refuses most records, many for two reasons."""
+    text = transactions().text
+    for true, wrong in (
+        ("version: 1.0.0", "version: 0.9.0"),
+        ("{format: i64, minimum: 0}", "{format: i64, minimum: 2}"),
+        ("{minimum: 0}", "{minimum: 0, maximum: 50}"),
+    ):
+        text = text.replace(true, wrong, 1)
+    return parse_contract(text)
+
+
+def hold_to(settings: Settings, contract: Contract) -> None:
+    """Hold a stream's tables to a contract, as a deploy leaves them; nothing else may commit meanwhile."""
+    record_deployed(settings.postgres, contract)
+    catalog = open_catalog(settings)
+    for schema in (settings.landing.raw_schema, settings.landing.quarantine_schema):
+        state = load_table(catalog, TableName(schema=schema, name=contract.stream))
+        assert state is not None
+        state.handle.transaction().set_properties(fence_properties(contract)).commit_transaction()
 
 
 class RefusedWorld:
@@ -41,12 +56,22 @@ class RefusedWorld:
         self.session = session
         self._log: dict[tuple[int, int], bytes | None] = {}
         self.topic = TopicWorld(settings, poison_every=29, contract=strict())
-        self.land(count)
+        self.topic.produce(count)
+        run_streams(settings, [strict()])
+        hold_to(settings, transactions())
 
     def land(self, count: int) -> None:
-        """Produce records and land them under the contract that the tables are held to."""
+        """Produce records and land them as if the contract that refuses most were still deployed."""
         self.topic.produce(count)
-        run_streams(self.settings, [self.topic.contract])
+        with self.held(strict(), afterwards=transactions()):
+            run_streams(self.settings, [strict()])
+
+    @contextmanager
+    def held(self, contract: Contract, *, afterwards: Contract) -> Iterator[None]:
+        """Hold the tables to a contract, and to another one afterwards."""
+        hold_to(self.settings, contract)
+        yield
+        hold_to(self.settings, afterwards)
 
     def replay(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ class FakeRegistry:
     schemas: dict[int, dict[str, Any]] = field(default_factory=dict)
     subjects: dict[str, list[int]] = field(default_factory=dict)
     status: int = 0
+    delay_seconds: float = 0.0
     credentials: str = ""
     asked: list[str] = field(default_factory=list)
 
@@ -35,6 +37,7 @@ class FakeRegistry:
 
     def answer(self, path: str, authorization: str) -> tuple[int, Any]:
         self.asked.append(path)
+        time.sleep(self.delay_seconds)
         if self.status:
             return self.status, {"error_code": self.status, "message": "so be it"}
         if (

@@ -168,7 +168,8 @@ def wanted(value: bytes | None) -> int:
 
 
 def fingerprint(row: dict[str, Any]) -> int:
-    return hash(tuple(sorted((name, value) for name, value in row.items() if name != "meta")))
+    """Hash the values of a row; a column that later versions added is null in it."""
+    return hash(tuple(sorted((n, value) for n, value in row.items() if n != "meta" and value is not None)))
 
 
 def landed(reports: tuple[StreamReport, ...]) -> tuple[int, int]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
+import ingest.care
 import ingest.extract.landing
 from ingest.extract.cursor import instant_text
 from ingest.extract.landing import ResourceTables
@@ -19,8 +21,9 @@ from lake.catalog import load_table, open_catalog
 from lake.errors import ConflictError, HistoryError, TerminalError, UnavailableError
 from lake.settings import Settings
 from lake.types import TableName
+from tests.fakes.cared_for import cared_for
 from tests.fakes.catalog_proxy import Fault, catalog_proxy
-from tests.fakes.extracted import extracted
+from tests.fakes.extracted import both_at_once, extracted
 from tests.fakes.paged_api import PagedApi, extract_project
 
 pytestmark = pytest.mark.stack
@@ -153,21 +156,88 @@ def test_a_lost_answer_of_the_catalog_changes_nothing(shop: Settings, fault: Fau
 def test_two_runs_at_once_land_each_record_once(shop: Settings, monkeypatch: pytest.MonkeyPatch):
     """Both read the same cursor; the slower one is told and has committed nothing twice."""
     api = api_of(9)
-    real, both = ResourceTables.quarantined, Barrier(2, timeout=30)
 
-    def quarantined(tables: ResourceTables) -> Any:
-        found = real(tables)
-        both.wait()
-        return found
-
-    monkeypatch.setattr(ResourceTables, "quarantined", quarantined)
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(2) as pool:
-        results = [f.exception() for f in [pool.submit(run, shop, api) for _ in range(2)]]
+    results = both_at_once(monkeypatch, lambda: run(shop, api))
 
     assert sorted(type(r).__name__ for r in results) == ["ConflictError", "NoneType"]
     assert "another run of shop.things" in str(next(r for r in results if isinstance(r, ConflictError)))
+    extracted(shop).assert_exactly(api.records)
+
+
+@pytest.fixture
+def overtaken(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Let something else happen between the fetching of the first batch and its commits."""
+    real = ResourceTables.land_files
+
+    def arrange(meanwhile: Callable[[], object]) -> None:
+        acts = iter([meanwhile])
+
+        def land_files(tables: ResourceTables, *given: Any) -> None:
+            if (act := next(acts, None)) is not None:
+                act()
+            real(tables, *given)
+
+        monkeypatch.setattr(ResourceTables, "land_files", land_files)
+
+    return arrange
+
+
+def test_a_run_that_was_overtaken_refuses_nothing_under_the_numbers_of_others(shop: Settings, overtaken: Any):
+    """It saw a bad record that the API has mended since; the other run gave its number to a good one."""
+    api = api_of(6)
+    api.put(70, at(1), price=-1)
+
+    def meanwhile() -> None:
+        api.put(70, at(1))
+        run(shop, api)
+
+    overtaken(meanwhile)
+    with pytest.raises(ConflictError, match="another run"):
+        run(shop, api)
+
+    run(shop, api)
+    extracted(shop).assert_exactly(api.records)
+
+
+def test_a_run_that_was_overtaken_by_half_a_commit_lands_nothing_under_its_numbers(
+    shop: Settings, overtaken: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """The other one died when its bad record was quarantined and its good ones were not landed yet."""
+    api = api_of(6)
+    real = ingest.extract.landing.commit
+
+    def commit(*given: Any, **options: Any) -> None:
+        real(*given, **options)
+        raise KilledError
+
+    def meanwhile() -> None:
+        api.put(70, at(50), price=-1)
+        with monkeypatch.context() as patch:
+            patch.setattr(ingest.extract.landing, "commit", commit)
+            with pytest.raises(KilledError):
+                run(shop, api)
+
+    overtaken(meanwhile)
+    with pytest.raises(ConflictError, match="another run"):
+        run(shop, api)
+
+    run(shop, api)
+    extracted(shop).assert_exactly(
+        [r for r in api.records if r["id"] != 70], bad=[r for r in api.records if r["id"] == 70]
+    )
+
+
+def test_the_tables_of_an_extract_are_cared_for(shop: Settings, monkeypatch: pytest.MonkeyPatch):
+    """Whichever process makes the commit that is due; the rows stay."""
+    monkeypatch.setattr(ingest.care, "_COMPACT_EVERY", 3)
+    api = api_of(9)
+    with capture_logs() as logs:
+        for _ in range(3):
+            run(shop, api)
+            api.put(len(api.records), at(99 + len(api.records)))
+    run(shop, api)
+
+    assert cared_for(logs) == {f"{shop.landing.raw_schema}.things"}
     extracted(shop).assert_exactly(api.records)
 
 
@@ -221,6 +291,24 @@ def test_a_page_cursor_that_repeats_is_an_error_and_keeps_what_came_before(shop:
     assert 0 < len(extracted(shop).good) < 40
     run(shop, api)
     extracted(shop).assert_exactly(api.records)
+
+
+def test_records_that_change_their_schema_are_refused_or_land_and_never_stop_the_walk(shop: Settings):
+    """A member more is left out; one less, or of another type, is quarantined once; the cursor moves on."""
+    api = api_of(6)
+    run(shop, api)
+    api.put(50, at(50), colour="red")
+    api.put(51, at(51))
+    del api.records[-1]["name"]
+    api.put(52, at(52), price={"amount": 1, "currency": "EUR"})
+    api.put(53, at(53))
+    bad = [r for r in api.records if r["id"] in {51, 52}]
+
+    report = run(shop, api)
+    again = run(shop, api)
+
+    assert (report.landed, report.quarantined, again.commits) == (2, 2, 0)
+    extracted(shop).assert_exactly([r for r in api.records if r not in bad], bad=bad)
 
 
 def test_an_api_that_is_down_is_named_with_the_next_command(shop: Settings, tmp_path: Path):

@@ -26,6 +26,7 @@ from lake.postgres import connect
 from lake.stack.ports import find_free
 from tests.fakes.gateway_world import PATH, basket_line, read_topic
 from tests.fakes.project_macros import load
+from tests.fakes.soak import report
 from tests.fakes.topic_world import TopicWorld, transactions
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
@@ -151,6 +152,15 @@ def end_and_take_over(ending, seed, lake_settings, lake_environment):
     print("landed", len(rows), "of", len(expected), "sent")  # noqa: T201
     assert len(rows) >= len(expected)
     assert staged(rows) == expected
+    report(
+        f"gateway ended by {ending.name}",
+        seed,
+        ends=1,
+        requests=len(traffic.sent),
+        answered_before=len(answered),
+        records=len(expected),
+        repeats_told_apart=len(rows) - len(expected),
+    )
 
 
 def staged(rows: list[dict[str, object]]) -> list[int]:

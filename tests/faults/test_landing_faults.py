@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,19 +13,27 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
-from ingest.batch import Batch, Checked, Range, RecordCheck
+from ingest.batch import Batch
 from ingest.landing import run_streams
 from ingest.positions import property_key
-from ingest.schemas import ContractSchemas, SchemaDesk
-from ingest.tables import open_quarantine, open_raw
-from ingest.writer import Writer
-from lake.broker import LogReader, Shard, create_topic, describe_topic
-from lake.catalog import Conflict, LakeCatalog, Landed, TableState, commit, load_table, open_catalog
+from ingest.tables import open_raw
+from lake.broker import create_topic, describe_topic
+from lake.catalog import (
+    Conflict,
+    LakeCatalog,
+    Landed,
+    TableState,
+    commit,
+    drop_table,
+    load_table,
+    open_catalog,
+)
 from lake.clock import Deadline, SystemClock
 from lake.errors import HistoryError, OutcomeUnknownError, UnavailableError
-from lake.settings import RegistrySettings, Settings
-from lake.types import Offset, Partition, TableName
-from tests.fakes.catalog_proxy import CatalogProxy, Fault, catalog_proxy
+from lake.settings import Settings
+from lake.types import Partition, TableName
+from tests.fakes.catalog_proxy import CatalogProxy, Fault, ServerError, catalog_proxy
+from tests.fakes.hands import Hands
 from tests.fakes.topic_world import TopicWorld, landed, record
 
 pytestmark = pytest.mark.stack
@@ -123,6 +131,19 @@ def test_a_commit_whose_answer_is_lost_or_wrong_lands_once(
     world.check()
 
 
+def test_no_error_of_a_server_says_whether_a_commit_landed(
+    world: TopicWorld, proxied: tuple[CatalogProxy, Settings]
+) -> None:
+    """502 and 504, applied or not: as 500 and 503, each is an open question that the table answers."""
+    proxy, settings = proxied
+    world.produce(300)
+    proxy.arm(*ServerError)
+    small = settings.landing.model_copy(update={"commit_rows": 60})
+    run_streams(settings.model_copy(update={"landing": small}), [world.contract])
+    assert proxy.seen == list(ServerError)
+    world.check()
+
+
 def test_an_outcome_that_stays_unknown_ends_the_run_and_the_next_one_completes_it(
     world: TopicWorld, proxied: tuple[CatalogProxy, Settings]
 ) -> None:
@@ -141,55 +162,10 @@ def test_an_outcome_that_stays_unknown_ends_the_run_and_the_next_one_completes_i
     world.check()
 
 
-def desk() -> SchemaDesk:
-    return SchemaDesk(RegistrySettings(), SystemClock(), lambda: ContractSchemas({}))
-
-
-class Hands:
-    """A writer and its batch held still, so that the world can move between reading and committing."""
-
-    def __init__(self, world: TopicWorld) -> None:
-        self.world = world
-        settings, contract = world.settings, world.contract
-        catalog = open_catalog(settings)
-        topic = describe_topic(settings.broker, contract.topic)
-        assert topic is not None
-        self.writer = Writer(
-            settings=settings,
-            catalog=catalog,
-            contract=contract,
-            topic=topic,
-            raw=open_raw(catalog, settings.landing, contract),
-            quarantine=open_quarantine(catalog, settings.landing, contract),
-            clock=SystemClock(),
-        )
-        self.stored = self.writer.positions(self.writer.raw)
-        self.partitions = topic.partitions
-
-    def read(self) -> Batch:
-        """Read everything behind the stored positions."""
-        reader = LogReader(self.world.settings.broker, group="hands")
-        starts = {p: self.stored[p].offset if p in self.stored else None for p in self.partitions}
-        reader.assign({Shard(self.world.topic, p): offset for p, offset in starts.items()})
-        check, parts, ranges, ended = RecordCheck(self.world.contract, desk()), {}, {}, set()
-        while len(ended) < len(self.partitions):
-            polled = reader.poll(records=10_000, seconds=0.5)
-            ended |= polled.ended.keys()
-            for chunk in polled.chunks:
-                done: Future[Checked] = Future()
-                done.set_result(check.check(chunk))
-                parts.setdefault(chunk.partition, []).append(done)
-                ranges[chunk.partition] = Range(
-                    expected=starts[chunk.partition], next=Offset(chunk.offsets[-1] + 1)
-                )
-        reader.close()
-        return Batch(ranges=ranges, parts=parts, records=sum(map(len, parts.values())))
-
-
 def test_a_zombie_that_wakes_after_another_landed_its_batch_adds_nothing(world: TopicWorld) -> None:
     """Its commit loses against main, its positions are moved, its rows stay out."""
     world.produce(400)
-    zombie = Hands(world)
+    zombie = Hands(world.settings, world.contract)
     batch = zombie.read()
     run_streams(world.settings, [world.contract])
     written = zombie.writer.land(batch)
@@ -201,7 +177,7 @@ def test_a_zombie_that_wakes_after_another_landed_its_batch_adds_nothing(world: 
 def test_a_zombie_that_woke_between_quarantine_and_table_adds_nothing(world: TopicWorld) -> None:
     """The quarantine's position is a fence of its own."""
     world.produce(400)
-    zombie = Hands(world)
+    zombie = Hands(world.settings, world.contract)
     batch = zombie.read()
     with pytest.raises(CrashError):
         run_streams(
@@ -216,7 +192,7 @@ def test_a_record_that_another_refused_unseen_is_not_refused_twice(world: TopicW
     """The writer sees the other's quarantine by a conflict over another partition: no news to its reading."""
     world.poison_every = 10
     world.produce(300)
-    first, second = Hands(world), Hands(world)
+    first, second = Hands(world.settings, world.contract), Hands(world.settings, world.contract)
     mine, others = first.read(), second.read()
     zero, one = Partition(0), Partition(1)
 
@@ -237,7 +213,7 @@ def test_a_record_that_another_refused_unseen_is_not_refused_twice(world: TopicW
 def test_a_foreign_commit_in_between_is_no_reason_to_write_the_rows_again(world: TopicWorld) -> None:
     """A real conflict: positions did not move, so the same files go on top of the new main, once."""
     world.produce(300)
-    hands = Hands(world)
+    hands = Hands(world.settings, world.contract)
     batch = hands.read()
     foreign = commit(
         hands.writer.catalog, state(world), files=(), properties={"owner": "x"}, deadline=deadline()
@@ -254,7 +230,7 @@ def test_partitions_that_others_moved_are_dropped_and_the_rest_lands(world: Topi
     """The decision is per partition, because no file mixes them."""
     world.poison_every = 10**9
     world.produce(300)
-    slow, fast = Hands(world), Hands(world)
+    slow, fast = Hands(world.settings, world.contract), Hands(world.settings, world.contract)
     batch, other = slow.read(), fast.read()
     first = Partition(0)
     fast.writer.land(replace(other, ranges={first: other.ranges[first]}, parts={first: other.parts[first]}))
@@ -290,6 +266,18 @@ def test_a_table_that_was_rolled_back_stops_landing(world: TopicWorld) -> None:
     world.produce(10)
     with pytest.raises(HistoryError, match="rolled the table back"):
         run_streams(world.settings, [world.contract])
+
+
+def test_a_table_that_was_replaced_takes_nothing_of_a_batch_for_the_old_one(world: TopicWorld) -> None:
+    """Same name, other uuid: whoever dropped it must say from where it is landed anew."""
+    world.produce(100)
+    hands = Hands(world.settings, world.contract)
+    batch = hands.read()
+    drop_table(hands.writer.catalog, hands.writer.raw.name)
+    open_raw(hands.writer.catalog, world.settings.landing, world.contract)
+    with pytest.raises(HistoryError, match="dropped or replaced"):
+        hands.writer.land(batch)
+    assert world.raw() == []
 
 
 def test_expired_snapshots_are_no_rollback(world: TopicWorld) -> None:

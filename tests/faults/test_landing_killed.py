@@ -18,6 +18,7 @@ import pytest
 from ingest.landing import run_streams
 from lake.settings import Settings
 from tests.fakes.flaky_proxy import Whims, flaky_proxy
+from tests.fakes.soak import report
 from tests.fakes.topic_world import TopicWorld, landed
 
 pytestmark = pytest.mark.stack
@@ -96,6 +97,8 @@ class Siege:
         run_streams(self.world.settings, [self.world.contract])
         assert landed(run_streams(self.world.settings, [self.world.contract])) == (0, 0)
         self.world.check()
+        counts = {how.replace(" ", "_"): count for how, count in sorted(self.ended.items())}
+        report("landing under siege", SEED, records=self.world.produced, **counts)
 
 
 def besiege(settings: Settings, environment: Mapping[str, str]) -> Siege:
@@ -135,7 +138,7 @@ def test_sixty_kills_and_zombies_behind_flaky_lines_lose_and_double_nothing(
         siege = besiege(lake_settings, {**lake_environment, **proxied})
         for number in range(80):
             (siege.freeze if number % 4 == 3 else siege.kill)()
-    print("whims", {whim.name: count for whim, count in whims.done.items()})  # noqa: T201
     assert siege.ended["killed"] + siege.ended["frozen"] >= 50
     assert sum(whims.done.values()) >= 100
     siege.lift()
+    report("lines under siege", SEED, **{f"answers_{w.name.lower()}": n for w, n in whims.done.items()})

@@ -5,21 +5,17 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer
 
-from ingest import care
-from ingest.care import TableCare
 from ingest.landing import run_streams
 from lake.broker.client import client_configuration
 from lake.catalog import TableState, load_table, open_catalog
 from lake.catalog.history import read_commits
 from lake.catalog.live_files import read_live_files
-from lake.clock import SystemClock
 from lake.contracts import PartitionBy, Transform
 from lake.settings import Settings
 from lake.types import TableName
@@ -75,39 +71,3 @@ def test_records_of_many_days_land_in_their_days_with_a_bounded_number_of_files_
             days = pc.unique(pq.read_table(stream)["transaction_timestamp"].cast("date32"))
         assert len(days) == 1
         assert file.path.split("/")[-2].endswith(f"={days[0].as_py()}")
-
-
-def test_a_table_that_gets_many_files_is_cared_for_before_its_hundredth_commit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """And files of a minute ago count as quiet then; few files wait for the hundredth."""
-    cared: list[Any] = []
-    monkeypatch.setattr(care, "care_for", lambda *_, policy, **__: cared.append(policy))
-    monkeypatch.setattr(care, "_MANY_FILES", 100)
-    keeper = TableCare(None, SystemClock())  # type: ignore[arg-type]  nothing asks the catalog
-    for number, files in ((1, 0), (2, 60), (3, 99)):
-        keeper.after_commit(_state(number, files))
-    assert not cared
-    keeper.after_commit(_state(4, 130))
-    keeper.close()
-    assert [policy.compact.quiet for policy in cared] == [timedelta(minutes=1)]
-
-
-class _Ancestor:
-    """What care looks at of a snapshot."""
-
-    def __init__(self, sequence: int) -> None:
-        self.sequence = sequence
-
-
-def _state(sequence: int, files: int) -> TableState:
-    """Return a table after so many commits that left so many files."""
-    return TableState(
-        name=TableName(schema="raw", name="scattered"),
-        uuid="",
-        properties={},
-        ancestry=(_Ancestor(sequence),),  # type: ignore[arg-type]
-        truncated=False,
-        summary={"total-data-files": str(files)},
-        handle=None,  # type: ignore[arg-type]
-    )

@@ -14,6 +14,7 @@ import tempfile
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 from unittest.mock import patch
 
 import pytest
@@ -26,9 +27,9 @@ import ingest.opening
 import ingest.tables
 import ingest.writer
 import lake.catalog.tables
+from ingest.commit_plan import CommitPlan
 from ingest.landing import run_streams
 from ingest.tables import open_quarantine, open_raw
-from ingest.writer import CommitPlan
 from lake.broker import Topic
 from lake.clock import SystemClock
 from lake.errors import OutcomeUnknownError, UnavailableError
@@ -36,6 +37,7 @@ from lake.settings import LandingSettings, Settings
 from lake.types import Partition, TableName
 from tests.fakes.memory_catalog import CrashError, MemoryCatalog, Mishap
 from tests.fakes.memory_log import MemoryLog, MemoryReader, shard
+from tests.fakes.soak import report
 from tests.fakes.topic_world import POISON, fingerprint, record, transactions, wanted
 
 PARTITIONS = 2
@@ -68,6 +70,8 @@ class NeverOpen:
 
 class Landing(RuleBasedStateMachine):
     """Produce, land with mishaps, look after tables, in any order; `model` is what was produced."""
+
+    tally: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,6 +108,7 @@ class Landing(RuleBasedStateMachine):
             self.land()
             assert self.raw().handle.metadata.current_snapshot_id == snapshots
             assert self.landed().keys() | self.refused().keys() == self.model.keys()
+            self.tally.update(schedules=1, records=len(self.model))
         finally:
             self.world.close()
             shutil.rmtree(self.folder)
@@ -134,8 +139,10 @@ class Landing(RuleBasedStateMachine):
         """Land while commits meet these mishaps, one each; the run may die, or say that it can't know."""
         self.catalog.mishaps = list(mishaps)
         self.catalog.rival = self.land
+        seen = len(self.catalog.seen)
         with contextlib.suppress(CrashError, OutcomeUnknownError, UnavailableError):
             self.land()
+        self.tally.update(mishaps=sum(m is not Mishap.NONE for m in self.catalog.seen[seen:]))
         self.catalog.mishaps.clear()
 
     @rule(table=st.sampled_from(("raw", "quarantine")))
@@ -188,6 +195,7 @@ class Landing(RuleBasedStateMachine):
 
 def run_schedules(count: int) -> None:
     print(f"{count} schedules, seed {SEED}")  # noqa: T201
+    Landing.tally.clear()
     profile = settings(
         max_examples=count,
         stateful_step_count=6,
@@ -198,6 +206,7 @@ def run_schedules(count: int) -> None:
         print_blob=True,
     )
     run_state_machine_as_test(seed(SEED)(Landing), settings=profile)
+    report("landing schedules", SEED, **Landing.tally)
 
 
 @pytest.mark.timeout(600)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+import ingest.care
 from ingest.landing import run_streams
 from ingest.quarantine.cause import Cause
 from ingest.quarantine.discard import discard
@@ -17,13 +19,18 @@ from ingest.quarantine.pending import TOTAL
 from ingest.replay import plan
 from lake.catalog import LakeCatalog, drop_table, open_catalog
 from lake.clock import SystemClock
+from lake.contracts import ContractMovedError
 from lake.errors import HistoryError, OutcomeUnknownError
 from lake.mesh.session import Session, open_session
 from lake.settings import Settings
 from lake.types import TableName
+from tests.fakes import soak
+from tests.fakes.cared_for import cared_for
 from tests.fakes.catalog_proxy import Fault, catalog_proxy
-from tests.fakes.refused_world import QUANTITY, VALUE, RefusedWorld, strict
+from tests.fakes.refused_world import QUANTITY, VALUE, RefusedWorld, hold_to, strict
+from tests.fakes.topic_world import transactions
 from tests.faults.test_landing_faults import CrashError, CrashingCatalog
+from tests.stack.test_contract_deploy import WIDER, deploy, version
 
 pytestmark = pytest.mark.stack
 
@@ -81,7 +88,8 @@ def test_a_replay_of_one_cause_leaves_the_records_of_others(world: RefusedWorld)
 def test_a_replay_under_the_same_contract_moves_nothing(world: RefusedWorld) -> None:
     """No commit, no snapshot; the report says by cause why they stay."""
     main = world.raw_state().main
-    report = world.replay(contract=strict())
+    with world.held(strict(), afterwards=transactions()):
+        report = world.replay(contract=strict())
     assert (report.landed, report.commits) == (0, 0)
     assert sum(report.failing.values()) == report.found
     assert world.raw_state().main == main
@@ -171,8 +179,14 @@ def test_a_replay_and_the_streams_writer_do_not_disturb_each_other(world: Refuse
     world.replay(catalog=MeddlingCatalog(world.settings, at=1, meddle=lambda: world.land(60)))
     world.check()
     world.topic.produce(60)
-    writer = MeddlingCatalog(world.settings, at=2, meddle=world.replay)
-    run_streams(world.settings, [strict()], catalog=writer)
+
+    def replay() -> None:
+        with world.held(transactions(), afterwards=strict()):
+            world.replay()
+
+    writer = MeddlingCatalog(world.settings, at=2, meddle=replay)
+    with world.held(strict(), afterwards=transactions()):
+        run_streams(world.settings, [strict()], catalog=writer)
     world.check()
     world.replay()
     world.check_all_landed()
@@ -181,11 +195,37 @@ def test_a_replay_and_the_streams_writer_do_not_disturb_each_other(world: Refuse
 def test_a_replay_between_the_two_commits_of_a_batch_doubles_nothing(world: RefusedWorld) -> None:
     """The quarantine knows records whose batch never reached the table; landing leaves them out for good."""
     world.topic.produce(60)
-    with pytest.raises(CrashError):
-        run_streams(world.settings, [strict()], catalog=CrashingCatalog(world.settings, at=1, after=True))
+    dying = CrashingCatalog(world.settings, at=1, after=True)
+    with world.held(strict(), afterwards=transactions()), pytest.raises(CrashError):
+        run_streams(world.settings, [strict()], catalog=dying)
     world.replay()
-    run_streams(world.settings, [world.topic.contract])
+    with world.held(strict(), afterwards=transactions()):
+        run_streams(world.settings, [strict()])
     world.check_all_landed()
+
+
+def test_a_replay_under_a_contract_that_is_not_deployed_lands_nothing(world: RefusedWorld) -> None:
+    """As landing: the table says by which contract its rows are judged, and the message what to do."""
+    main = world.raw_state().main
+    with pytest.raises(ContractMovedError, match=r"is held to 1\.0\.0") as caught:
+        world.replay(contract=strict())
+    assert "lake contract deploy" in caught.value.hint
+    assert world.raw_state().main == main
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_deploy_in_the_middle_of_a_replay_stops_it_and_the_next_goes_on_by_it(world: RefusedWorld) -> None:
+    """What was judged by the older version and not committed yet is judged again by the new one."""
+    new = version(transactions(), *WIDER)
+    slow = MeddlingCatalog(world.settings, at=3, meddle=lambda: deploy(world.settings, new))
+    with pytest.raises(ContractMovedError, match=r"is held to 1\.1\.0"):
+        world.replay(catalog=slow)
+    world.check()
+    before = len(world.topic.raw())
+    world.replay(contract=new)
+    world.check_all_landed()
+    replayed = Counter(row["meta"]["schema_version"] for row in world.topic.raw())
+    assert replayed["1.1.0"] == len(world.topic.raw()) - before > 0
 
 
 def test_a_record_that_is_discarded_while_it_is_replayed_counts_as_replayed(world: RefusedWorld) -> None:
@@ -231,6 +271,7 @@ def test_a_table_that_was_dropped_and_landed_anew_begins_with_open_records(world
     for schema in (landing.raw_schema, landing.quarantine_schema):
         drop_table(catalog, TableName(schema=schema, name="transactions"))
     run_streams(world.settings, [strict()])
+    hold_to(world.settings, transactions())
     world.check()
     world.replay()
     world.check_all_landed()
@@ -254,6 +295,17 @@ def test_properties_do_not_grow_with_the_number_of_replays(world: RefusedWorld) 
     world.check_all_landed()
 
 
+def test_a_table_that_is_replayed_into_is_cared_for(
+    world: RefusedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after landing's own commits, and the rows stay."""
+    monkeypatch.setattr(ingest.care, "_COMPACT_EVERY", 1)
+    with capture_logs() as logs:
+        world.replay()
+    assert cared_for(logs) == {str(world.raw_state().name)}
+    world.check_all_landed()
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_chunks")
 def test_random_crashes_and_meddlers_never_double_a_record(world: RefusedWorld) -> None:
@@ -261,7 +313,8 @@ def test_random_crashes_and_meddlers_never_double_a_record(world: RefusedWorld) 
     seed = random.randrange(10**9)
     print(f"seed {seed}")  # noqa: T201 - what a failure is repeated with
     draw = random.Random(seed)
-    for _ in range(30):
+    crashes, rounds = 0, 30
+    for _ in range(rounds):
         world.land(draw.randrange(80))
         meddle = draw.choice([world.replay, lambda: world.land(20), lambda: world.replay(QUANTITY)])
         catalog = draw.choice(
@@ -270,8 +323,11 @@ def test_random_crashes_and_meddlers_never_double_a_record(world: RefusedWorld) 
                 MeddlingCatalog(world.settings, at=draw.randrange(1, 6), meddle=meddle),
             ]
         )
-        with suppress(CrashError):
+        try:
             world.replay(draw.choice([None, QUANTITY, VALUE]), catalog=catalog)
+        except CrashError:
+            crashes += 1
         world.check()
     world.replay()
     world.check_all_landed()
+    soak.report("replays", seed, rounds=rounds, crashes=crashes, records=world.topic.produced)

@@ -7,12 +7,15 @@ from collections import Counter
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.fakes.extract_world import Shop, extract_of, is_good, run, version
 from tests.fakes.faulty_api import STYLES, FaultyApi
 from tests.fakes.memory_tables import KilledError, MemoryTables
+from tests.fakes.soak import report
+
+SEED = 20_261_126
 
 apis = st.builds(
     FaultyApi,
@@ -120,17 +123,33 @@ def test_a_full_refresh_leaves_a_changelog_that_replays_to_the_source(api, drawn
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-@many
-@given(api=apis, drawn=runs, ascending=st.booleans())
-def test_many_walks_land_each_version_once(api, drawn, ascending):
+def test_many_walks_land_each_version_once():
     """The same with a thousand histories."""
-    each_version_lands_once(api, drawn, ascending=ascending)
+    count: list[int] = []
+
+    @many
+    @seed(SEED)
+    @given(api=apis, drawn=runs, ascending=st.booleans())
+    def walk(api, drawn, ascending):
+        each_version_lands_once(api, drawn, ascending=ascending)
+        count.append(len(api.records))
+
+    walk()
+    report("walks through APIs", SEED, histories=len(count), records=sum(count))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-@many
-@given(api=apis, drawn=refreshes)
-def test_many_refreshes_replay_to_the_source(api, drawn):
+def test_many_refreshes_replay_to_the_source():
     """The same with a thousand histories."""
-    changelog_replays_to_the_source(api, drawn)
+    count: list[int] = []
+
+    @many
+    @seed(SEED)
+    @given(api=apis, drawn=refreshes)
+    def refresh(api, drawn):
+        changelog_replays_to_the_source(api, drawn)
+        count.append(len(api.records))
+
+    refresh()
+    report("full refreshes", SEED, histories=len(count), records=sum(count))

@@ -19,27 +19,20 @@ from ingest.batch import RecordCheck
 from ingest.changelog.view import latest_query
 from ingest.meta import with_meta
 from lake.broker import Chunk, Shard
-from lake.contracts import Contract, Format, Mode, Rule, RuleKind, StreamKind
+from lake.contracts import Contract, Format, Mode, Rule, RuleKind
 from lake.contracts.derive import avro_schema
 from lake.types import Field, Offset, Partition, Primitive, TableName
+from tests.fakes.streams import topic_contract
 
-CONTRACT = Contract(
-    stream="people",
-    family="people",
-    version="1.0.0",
-    kind=StreamKind.TOPIC,
-    owner="test",
-    description="People.",
-    topic="people",
-    subject="people-value",
-    event_time="born",
-    primary_key=("id",),
-    mode=Mode.UPSERT,
-    fields=(
+CONTRACT = topic_contract(
+    "people",
+    (
         Field(name="id", type=Primitive.LONG, required=True),
         Field(name="name", type=Primitive.STRING, required=True),
         Field(name="born", type=Primitive.DATE),
     ),
+    event_time="born",
+    mode=Mode.UPSERT,
     rules=(
         Rule(kind=RuleKind.REQUIRED, path="id"),
         Rule(kind=RuleKind.REQUIRED, path="name"),

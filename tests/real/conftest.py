@@ -6,7 +6,9 @@ is ever skipped.
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -14,6 +16,8 @@ from lake.control import migrate
 from lake.settings import Project, Settings, load_settings
 from lake.stack import start
 from tests.conftest import temporary_project
+from tests.fakes.topic_world import TopicWorld
+from tests.real.peers import Kafka, make_kafka
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +33,33 @@ def trino_project() -> Iterator[Project]:
 def trino_lake(trino_project: Project) -> Settings:
     """Give the settings of the stack with Trino."""
     return load_settings(project=trino_project)
+
+
+@dataclass(slots=True)
+class RunningKafka:
+    """Apache Kafka while it runs."""
+
+    made: Kafka
+    process: subprocess.Popen[bytes]
+
+    def restart(self) -> None:
+        """Kill it with -9 and start it again on what it left."""
+        self.process.kill()
+        self.process.wait()
+        self.process = self.made.run()
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[RunningKafka]:
+    """Run Kafka beside a stack of its own."""
+    with temporary_project() as project:
+        start(project)
+        made = make_kafka(project)
+        yield RunningKafka(made, made.run())
+
+
+@pytest.fixture
+def kafka_world(kafka: RunningKafka, lake_settings: Settings) -> TopicWorld:
+    """Give a topic on Kafka, whose stream lands in tables of this test alone."""
+    broker = kafka.made.plain.model_copy(update={"topic_prefix": lake_settings.broker.topic_prefix})
+    return TopicWorld(settings=lake_settings.model_copy(update={"broker": broker}))

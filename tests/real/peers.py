@@ -14,6 +14,7 @@ import string
 import subprocess
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,9 @@ def _minio_and_catalog(project: Project) -> dict[str, str]:
 
 def _kafka(project: Project) -> dict[str, str]:
     """Start Kafka; its plain listener is the broker, the other one is in the variables of the settings."""
-    plain = start_kafka(project)["plain"]
+    kafka = make_kafka(project)
+    kafka.run()
+    plain = kafka.plain
     return {
         "LAKE_BROKER__BOOTSTRAP_SERVERS": plain.bootstrap_servers,
         "LAKE_BROKER__CLUSTER": plain.cluster,
@@ -127,8 +130,33 @@ def _kafka(project: Project) -> dict[str, str]:
     }
 
 
-def start_kafka(project: Project) -> dict[str, BrokerSettings]:
-    """Format a log folder and start a broker with SCRAM over TLS beside a plain listener."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kafka:
+    """A broker of its own project: how clients reach it, and the command that runs it."""
+
+    plain: BrokerSettings
+    signed_in: BrokerSettings
+    argv: tuple[str, ...]
+    folder: Path
+    project: Project
+
+    def run(self) -> subprocess.Popen[bytes]:
+        """Start it and wait until it answers. Not recorded, but marked: `stop` ends it as an orphan."""
+        log = self.project.logs / "kafka.log"
+        with log.open("ab") as file:
+            child = subprocess.Popen(
+                self.argv,
+                env={**BASE_ENVIRONMENT, **marks(self.project, "kafka")},
+                cwd=self.folder,
+                stdout=file,
+                stderr=file,
+            )
+        _wait_for(child, self.plain, log)
+        return child
+
+
+def make_kafka(project: Project) -> Kafka:
+    """Format a log folder for a broker with SCRAM over TLS beside a plain listener."""
     libraries, java = installed("kafka")
     folder = project.state / "kafka"
     folder.mkdir()
@@ -153,14 +181,8 @@ def start_kafka(project: Project) -> dict[str, BrokerSettings]:
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    with (project.logs / "kafka.log").open("ab") as log:
-        # Not recorded, but marked: `stop` ends it as an orphan of the project.
-        child = subprocess.Popen(
-            (*run, "kafka.Kafka", str(properties)), env=environment, cwd=folder, stdout=log, stderr=log
-        )
     common = {"cluster": "kafka", "end_offsets_by": "query"}
     plain = BrokerSettings(bootstrap_servers=f"{HOST}:{ports['plain']}", **common)
-    _wait_for(child, plain, project.logs / "kafka.log")
     signed_in = BrokerSettings(
         bootstrap_servers=f"{HOST}:{ports['sasl']}",
         security_protocol="SASL_SSL",
@@ -169,7 +191,13 @@ def start_kafka(project: Project) -> dict[str, BrokerSettings]:
         ca_file=certificates.ca_file,
         **common,
     )
-    return {"plain": plain, "signed_in": signed_in}
+    return Kafka(
+        plain=plain,
+        signed_in=signed_in,
+        argv=(*run, "kafka.Kafka", str(properties)),
+        folder=folder,
+        project=project,
+    )
 
 
 def _wait_for(child: subprocess.Popen[bytes], broker: BrokerSettings, log: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from pydantic import SecretStr
 
@@ -11,20 +9,16 @@ from ingest.landing import run_streams
 from lake.broker.probe import count_brokers
 from lake.errors import LakeError
 from lake.settings import BrokerSettings, Settings
-from lake.stack import start
-from tests.conftest import temporary_project
 from tests.fakes.topic_world import TopicWorld
-from tests.real.peers import start_kafka
+from tests.real.conftest import RunningKafka
 
 pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
-def signed_in() -> Iterator[BrokerSettings]:
-    """Run Kafka beside a stack of its own and say how a client signs in."""
-    with temporary_project() as project:
-        start(project)
-        yield start_kafka(project)["signed_in"]
+def signed_in(kafka: RunningKafka) -> BrokerSettings:
+    """Say how a client signs in."""
+    return kafka.made.signed_in
 
 
 def test_the_signed_in_client_is_let_in(signed_in: BrokerSettings) -> None:

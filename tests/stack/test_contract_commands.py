@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from app.cli.contract import cli
+from ingest.landing import run_streams
 from lake.broker import create_topic
+from lake.contracts import load_contract
 from lake.control import read_acts, read_contracts
 from lake.errors import LakeError, RefusedError
 from lake.settings import Settings
+from tests.fakes.topic_world import landed
 from tests.unit.test_contract_model import EVENTS, with_custom
 
 pytestmark = pytest.mark.stack
@@ -49,7 +53,7 @@ def project(tmp_path: Path, lake_settings: Settings, monkeypatch: pytest.MonkeyP
     (tmp_path / "models" / "orders.sql").write_text(MODEL)
     write(tmp_path, "orders", EVENTS)
     own = lake_settings.model_copy(update={"project_root": tmp_path})
-    for module in ("change", "check"):
+    for module in ("change", "check", "new"):
         monkeypatch.setattr(f"app.cli.contract.{module}.load_settings", lambda: own)
     monkeypatch.chdir(tmp_path)
     create_topic(lake_settings.broker, "shop.events", partitions=1)
@@ -130,6 +134,29 @@ def test_a_contract_is_deployed_changed_refused_and_followed_by_a_major_version(
     acts = [(a.target, a.reason) for a in read_acts(lake_settings.postgres) if a.act == "contract.deploy"]
     assert ("orders", "till notes") in acts
     assert ("orders_v2", "thousandths") in acts
+
+
+def test_a_contract_that_is_guessed_from_a_topic_lands_its_records(
+    project: Path, lake_settings: Settings
+) -> None:
+    """What is no JSON object in the topic is passed over by the guess and quarantined by landing."""
+    create_topic(lake_settings.broker, "shop.visits", partitions=2)
+    producer = Producer({"bootstrap.servers": lake_settings.broker.bootstrap_servers})
+    for number in range(20):
+        visit = {"id": number, "at": f"2026-01-01T00:00:{number:02d}Z", "page": f"/{number}", "ms": 1.5}
+        value = "[]" if number == 7 else json.dumps(visit)
+        producer.produce(f"{lake_settings.broker.topic_prefix}shop.visits", value, partition=number % 2)
+    assert producer.flush(30) == 0
+
+    made = run("new", "visits", "--topic", "shop.visits", "--owner", "shop")
+    missing = run("new", "gone", "--topic", "shop.gone", "--owner", "shop")
+
+    assert made.exit_code == 0, made.output
+    assert "from 19 records: 4 columns" in made.stdout
+    contract = load_contract(project / "ingest" / "contracts" / "visits.yaml")
+    assert (contract.topic, contract.event_time, contract.primary_key) == ("shop.visits", "at", ("id",))
+    assert landed(run_streams(lake_settings, [contract])) == (19, 1)
+    assert "there is no topic shop.gone" in str(missing.exception)
 
 
 def test_a_schema_that_comes_back_keeps_its_place_under_the_subject(

@@ -13,40 +13,31 @@ from typing import Any
 
 import fastavro
 import pytest
-from confluent_kafka import Producer
 
 from ingest.landing import run_streams
 from lake.broker import create_topic
-from lake.catalog import load_table, open_catalog
-from lake.contracts import Contract, Format, Framing, StreamKind, parse_contract
+from lake.contracts import Format, Framing, parse_contract
 from lake.contracts.derive import avro_schema, registered_schema
 from lake.errors import UnavailableError
 from lake.settings import Settings
-from lake.types import Decimal, Field, Primitive, TableName
+from lake.types import Decimal, Field, Primitive
 from tests.fakes.registry import FakeRegistry, fake_registry
+from tests.fakes.streams import produce, rows, topic_contract
 from tests.fakes.topic_world import landed
 
 pytestmark = pytest.mark.stack
 
-CONTRACT = Contract(
-    stream="orders",
-    family="orders",
-    version="1.0.0",
-    kind=StreamKind.TOPIC,
-    owner="test",
-    description="Orders.",
-    topic="orders",
-    subject="orders-value",
-    format=Format.AVRO,
-    framing=Framing.REGISTRY,
-    event_time="ordered_at",
-    primary_key=("id",),
-    fields=(
+CONTRACT = topic_contract(
+    "orders",
+    (
         Field(name="id", type=Primitive.LONG),
         Field(name="amount", type=Decimal(precision=12, scale=2)),
         Field(name="ordered_at", type=Primitive.TIMESTAMPTZ),
         Field(name="note", type=Primitive.STRING),
     ),
+    format=Format.AVRO,
+    framing=Framing.REGISTRY,
+    event_time="ordered_at",
 )
 MONEY = {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}
 MOMENT = {"type": "long", "logicalType": "timestamp-millis"}
@@ -89,18 +80,17 @@ def avro(number: int, schema: dict[str, Any], **value: Any) -> bytes:
     return b"\x00" + number.to_bytes(4, "big") + out.getvalue()
 
 
-def produce(settings: Settings, *values: bytes | None, partition: int = 0) -> None:
-    producer = Producer({"bootstrap.servers": settings.broker.bootstrap_servers})
-    for value in values:
-        producer.produce(f"{settings.broker.topic_prefix}{CONTRACT.topic}", value, partition=partition)
-    assert producer.flush(30) == 0
+def send(settings: Settings, *values: bytes | None, partition: int = 0) -> None:
+    produce(settings, CONTRACT.topic, *values, partition=partition)
 
 
-def rows(settings: Settings, schema: str) -> list[dict[str, Any]]:
-    state = load_table(open_catalog(settings), TableName(schema=schema, name=CONTRACT.stream))
-    assert state is not None
-    found: list[dict[str, Any]] = state.handle.scan().to_arrow().to_pylist()
-    return found
+def raw(settings: Settings) -> list[dict[str, Any]]:
+    return sorted(rows(settings, settings.landing.raw_schema, CONTRACT), key=lambda row: row["id"])
+
+
+def quarantined(settings: Settings) -> list[dict[str, Any]]:
+    found = rows(settings, settings.landing.quarantine_schema, CONTRACT)
+    return sorted(found, key=lambda row: row["offset"])
 
 
 def order(number: int) -> dict[str, Any]:
@@ -128,15 +118,15 @@ def test_records_of_several_schemas_land_and_what_is_none_is_quarantined(
         b"\x00\x00\x00\x00\x04{}",
         b"\x00\x00\x00\x00\x63\x02",
     ]
-    produce(settings, *good[:30], *bad)
-    produce(settings, *good[30:], partition=1)
+    send(settings, *good[:30], *bad)
+    send(settings, *good[30:], partition=1)
     assert landed(run_streams(settings, [CONTRACT])) == (60, len(bad))
-    found = sorted(rows(settings, settings.landing.raw_schema), key=lambda row: row["id"])
+    found = raw(settings)
     assert [(row["id"], row["note"], str(row["amount"])) for row in found] == [
         (n, "hello" if n % 2 else None, f"{n}.25") for n in range(60)
     ]
     assert found[7]["ordered_at"].timestamp() == 1_700_000_000.007
-    refused = sorted(rows(settings, settings.landing.quarantine_schema), key=lambda row: row["offset"])
+    refused = quarantined(settings)
     assert [row["value"] for row in refused] == bad
     assert [row["reason"] for row in refused] == [
         "avro",
@@ -158,10 +148,8 @@ def test_a_schema_that_comes_late_is_waited_for_while_others_land(
         CONTRACT, stream="plain", family="plain", topic="plain", format=Format.JSON, framing=Framing.PLAIN
     )
     create_topic(settings.broker, other.topic, partitions=1)
-    producer = Producer({"bootstrap.servers": settings.broker.bootstrap_servers})
-    producer.produce(f"{settings.broker.topic_prefix}plain", b'{"id": 1}')
-    assert producer.flush(30) == 0
-    produce(settings, *(avro(5, FIRST, **order(n)) for n in range(20)))
+    produce(settings, "plain", b'{"id": 1}')
+    send(settings, *(avro(5, FIRST, **order(n)) for n in range(20)))
     patient = settings.model_copy(update={"registry": registry.settings(wait_seconds=60)})
     seen = threading.Event()
     reports: list[Any] = []
@@ -190,15 +178,36 @@ def test_a_registry_that_is_down_ends_landing_with_its_name_and_nothing_is_lost(
 ) -> None:
     """It says nothing about the record: that one waits in the topic, and lands once the registry is back."""
     registry.register(1, json.dumps(FIRST))
-    produce(settings, avro(1, FIRST, **order(1)))
+    send(settings, avro(1, FIRST, **order(1)))
     assert landed(run_streams(settings, [CONTRACT])) == (1, 0)
     registry.status = 503
-    produce(settings, avro(1, FIRST, **order(2)))
+    send(settings, avro(1, FIRST, **order(2)))
     with pytest.raises(UnavailableError, match="registry"):
         run_streams(settings, [CONTRACT])
-    registry.status = 0
+    registry.status, registry.delay_seconds = 0, 0.3
     assert landed(run_streams(settings, [CONTRACT])) == (1, 0)
-    assert sorted(row["id"] for row in rows(settings, settings.landing.raw_schema)) == [1, 2]
+    assert [row["id"] for row in raw(settings)] == [1, 2]
+
+
+def test_a_registry_that_is_down_stops_no_record_whose_schema_is_known(
+    settings: Settings, registry: FakeRegistry
+) -> None:
+    """What was found once stays found for as long as the process lives."""
+    registry.register(1, json.dumps(FIRST))
+    send(settings, *(avro(1, FIRST, **order(n)) for n in range(20)))
+    stop = threading.Event()
+
+    def observe(progress: Any) -> None:
+        if not registry.status:
+            registry.status = 503
+            send(settings, *(avro(1, FIRST, **order(n)) for n in range(20, 40)))
+        if progress.landed == 40:
+            stop.set()
+
+    reports = run_streams(quick(settings), [CONTRACT], follow=True, stop=stop, observer=observe)
+
+    assert landed(reports) == (40, 0)
+    assert [row["id"] for row in raw(settings)] == list(range(40))
 
 
 PROTO = """
@@ -219,15 +228,15 @@ def test_protobuf_lands_by_the_message_that_its_frame_names(
     contract = replace(CONTRACT, format=Format.PROTOBUF)
     head = b"\x00\x00\x00\x00\x09\x00"
     order_1 = b"\x08\x01\x12\x041.25\x1a\x06\x08\x80\xe2\xcf\xaa\x06"
-    produce(settings, head + order_1, head + b"\x08\x02", head[:-1] + b"\x02\x09" + order_1, head + b"\x0a")
+    send(settings, head + order_1, head + b"\x08\x02", head[:-1] + b"\x02\x09" + order_1, head + b"\x0a")
     assert landed(run_streams(settings, [contract])) == (2, 2)
-    found = sorted(rows(settings, settings.landing.raw_schema), key=lambda row: row["id"])
+    found = raw(settings)
     assert [(row["id"], row["amount"], row["note"]) for row in found] == [
         (1, Number("1.25"), None),
         (2, None, None),
     ]
     assert found[0]["ordered_at"].timestamp() == 1_700_000_000
-    reasons = {row["offset"]: row["reason"] for row in rows(settings, settings.landing.quarantine_schema)}
+    reasons = {row["offset"]: row["reason"] for row in quarantined(settings)}
     assert reasons == {2: "schema", 3: "protobuf"}
 
 
@@ -243,9 +252,9 @@ def test_without_a_frame_the_contract_itself_is_the_schema(settings: Settings, w
         body = out.getvalue()
     else:
         body = b"\x08\x07\x12\x040.50\x1a\x06\x08\x80\xe2\xcf\xaa\x06"
-    produce(settings, body)
+    send(settings, body)
     assert landed(run_streams(settings, [contract])) == (1, 0)
-    (row,) = rows(settings, settings.landing.raw_schema)
+    (row,) = raw(settings)
     assert (row["id"], row["amount"], row["ordered_at"].timestamp()) == (7, Number("0.50"), 1_700_000_000)
 
 
@@ -280,7 +289,7 @@ def test_without_a_registry_the_contracts_give_schemas_and_ids(lake_settings: Se
     row = {"id": 7, "ordered_at": datetime.fromtimestamp(1_700_000_000, UTC)}
     fastavro.schemaless_writer(out, fastavro.parse_schema(json.loads(schema.text)), row)
     head = b"\x00" + schema.id.to_bytes(4, "big")
-    produce(lake_settings, head + out.getvalue(), b"\x00\x00\x00\x00\x01" + out.getvalue())
+    send(lake_settings, head + out.getvalue(), b"\x00\x00\x00\x00\x01" + out.getvalue())
     assert landed(run_streams(lake_settings, [contract])) == (1, 1)
-    (found,) = rows(lake_settings, lake_settings.landing.raw_schema)
+    (found,) = raw(lake_settings)
     assert (found["id"], found["ordered_at"].timestamp()) == (7, 1_700_000_000)

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from confluent_kafka import Producer
 
 from ingest.landing import run_streams
 from ingest.positions import read_positions
 from lake.broker import create_topic, describe_topic
 from lake.catalog import load_table, open_catalog
-from lake.contracts import Contract, Route, StreamKind
+from lake.contracts import Contract, Route
 from lake.errors import RefusedError
 from lake.settings import Settings
 from lake.types import Field, Offset, Partition, Primitive, TableName
+from tests.fakes.streams import produce, rows, topic_contract
 from tests.fakes.topic_world import landed
 
 pytestmark = pytest.mark.stack
 
-ORDERS = Contract(
-    stream="orders",
-    family="orders",
-    version="1.0.0",
-    kind=StreamKind.TOPIC,
-    owner="test",
-    description="Orders.",
+ORDERS = topic_contract(
+    "orders",
+    (Field(name="id", type=Primitive.LONG), Field(name="at", type=Primitive.TIMESTAMPTZ)),
     topic="shop",
     subject="shop-orders",
     event_time="at",
-    primary_key=("id",),
-    fields=(Field(name="id", type=Primitive.LONG), Field(name="at", type=Primitive.TIMESTAMPTZ)),
     route=Route(header="type", value="order", otherwise=True),
 )
 REFUNDS = replace(
@@ -50,44 +43,30 @@ def settings(lake_settings: Settings) -> Settings:
     return lake_settings
 
 
-def produce(settings: Settings, *records: tuple[int, dict[str, bytes]]) -> None:
-    producer = Producer({"bootstrap.servers": settings.broker.bootstrap_servers})
-    for number, headers in records:
-        producer.produce(
-            f"{settings.broker.topic_prefix}shop",
-            b'{"id": %d, "at": "2025-01-01T00:00:00Z"}' % number,
-            headers=list(headers.items()),
-            partition=0,
-        )
-    assert producer.flush(30) == 0
+def send(settings: Settings, *records: tuple[int, dict[str, bytes]]) -> None:
+    values = [b'{"id": %d, "at": "2025-01-01T00:00:00Z"}' % number for number, _ in records]
+    produce(settings, "shop", *values, headers=[headers for _, headers in records])
 
 
 def ids(settings: Settings, contract: Contract) -> list[int]:
-    state = load_table(
-        open_catalog(settings), TableName(schema=settings.landing.raw_schema, name=contract.stream)
-    )
-    assert state is not None
-    return sorted(state.handle.scan().to_arrow().column("id").to_pylist())
+    return sorted(row["id"] for row in rows(settings, settings.landing.raw_schema, contract))
 
 
 def refused(settings: Settings, contract: Contract) -> dict[int, str]:
-    name = TableName(schema=settings.landing.quarantine_schema, name=contract.stream)
-    state = load_table(open_catalog(settings), name)
-    assert state is not None
-    rows: list[dict[str, Any]] = state.handle.scan().to_arrow().to_pylist()
-    return {row["offset"]: row["reason"] for row in rows}
+    found = rows(settings, settings.landing.quarantine_schema, contract)
+    return {row["offset"]: row["reason"] for row in found}
 
 
 def test_every_record_of_a_shared_topic_is_one_streams(settings: Settings) -> None:
     """By its header; without one it is the stream's that takes the rest and refuses unknown values."""
     kinds = [b"order", b"refund", None, b"parcel"]
-    produce(settings, *((n, {"type": kind} if (kind := kinds[n % 4]) else {}) for n in range(40)))
+    send(settings, *((n, {"type": kind} if (kind := kinds[n % 4]) else {}) for n in range(40)))
     project = (ORDERS, REFUNDS)
     assert landed(run_streams(settings, project)) == (30, 10)
     assert ids(settings, ORDERS) == [n for n in range(40) if n % 4 in {0, 2}]
     assert ids(settings, REFUNDS) == [n for n in range(40) if n % 4 == 1]
     assert refused(settings, ORDERS) == {n: "route" for n in range(40) if n % 4 == 3}
-    produce(settings, (40, {"type": b"order"}), (41, {"type": b"refund"}))
+    send(settings, (40, {"type": b"order"}), (41, {"type": b"refund"}))
     assert landed(run_streams(settings, [REFUNDS], project=project)) == (1, 0)
     assert landed(run_streams(settings, [ORDERS], project=project)) == (1, 0)
     assert landed(run_streams(settings, project)) == (0, 0)
@@ -98,7 +77,7 @@ def test_every_record_of_a_shared_topic_is_one_streams(settings: Settings) -> No
 def test_versions_side_by_side_take_each_their_own(settings: Settings) -> None:
     """By the header contract-version; without it a record is the oldest's, and an unknown one is refused."""
     versions = [b"1.2.0", b"2", None, b"v2.1", b"3.0.0", b"new"]
-    produce(settings, *((n, {"contract-version": v} if (v := versions[n % 6]) else {}) for n in range(24)))
+    send(settings, *((n, {"contract-version": v} if (v := versions[n % 6]) else {}) for n in range(24)))
     project = (replace(ORDERS, route=None), replace(SECOND, route=None))
     assert landed(run_streams(settings, project)) == (16, 8)
     assert ids(settings, ORDERS) == [n for n in range(24) if n % 6 in {0, 2}]
@@ -109,9 +88,9 @@ def test_versions_side_by_side_take_each_their_own(settings: Settings) -> None:
 def test_a_stream_joins_a_topic_that_lands_already_only_by_a_deploy(settings: Settings) -> None:
     """Else it would take what is another's; what lands goes on."""
     alone = replace(ORDERS, route=None)
-    produce(settings, (1, {"type": b"order"}), (2, {"type": b"refund"}))
+    send(settings, (1, {"type": b"order"}), (2, {"type": b"refund"}))
     assert landed(run_streams(settings, [alone])) == (2, 0)
-    produce(settings, (3, {"type": b"refund"}))
+    send(settings, (3, {"type": b"refund"}))
     with pytest.raises(RefusedError, match="shares topic shop") as caught:
         run_streams(settings, (ORDERS, REFUNDS))
     assert "lake contract deploy refunds" in caught.value.hint
@@ -119,7 +98,7 @@ def test_a_stream_joins_a_topic_that_lands_already_only_by_a_deploy(settings: Se
 
 def test_a_position_moves_over_the_records_of_others(settings: Settings) -> None:
     """A stream of few records must not read the whole topic again with each run."""
-    produce(settings, *((n, {"type": b"order"}) for n in range(50)))
+    send(settings, *((n, {"type": b"order"}) for n in range(50)))
     run_streams(settings, (ORDERS, REFUNDS))
     state = load_table(open_catalog(settings), TableName(schema=settings.landing.raw_schema, name="refunds"))
     topic = describe_topic(settings.broker, "shop")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal as Number
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +21,7 @@ from ingest.sample import sample_file
 from lake.contracts import load_contract, load_contracts
 from lake.contracts.infer import guess_columns
 from lake.contracts.union import migration_problems
-from lake.errors import BadInputError, LakeError
+from lake.errors import BadInputError, LakeError, UnavailableError
 from lake.types import Decimal, Primitive
 from tests.unit.test_contract_model import EVENTS
 
@@ -84,6 +88,49 @@ def test_nested_answers_and_parquet_are_read_too(tmp_path: Path):
 
     assert (columns["place"].logical, columns["tags"].logical, columns["w"].places) == ("object", "array", -1)
     assert (arrow["day"].logical, arrow["sum"].places) == ("date", 1)
+
+
+@pytest.fixture
+def api() -> Iterator[str]:
+    """Serve one answer of orders, and something that is no JSON."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            orders = {"data": [{"id": n, "total": n + 0.25} for n in range(5)], "next": "/orders?page=2"}
+            body = json.dumps(orders).encode() if self.path == "/orders" else b"<html>"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Stay quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_an_answer_of_an_api_becomes_a_contract(project: Path, api: str):
+    """Its records are found in the answer; an address that gives none is named, with what to do."""
+    made = run("new", "orders", "--url", f"{api}/orders", "--owner", "shop", "--source", "shop")
+    refused = run("new", "pages", "--url", f"{api}/pages")
+    silent = run("new", "pages", "--url", "http://127.0.0.1:9/orders")
+
+    assert made.exit_code == 0, made.output
+    contract = load_contract(project / "ingest" / "contracts" / "orders.yaml")
+    assert {f.name: f.type for f in contract.fields} == {
+        "id": Primitive.LONG,
+        "total": Decimal(precision=20, scale=2),
+    }
+    assert (contract.source, contract.resource) == ("shop", "orders")
+    assert f"{api}/pages is no JSON" in str(refused.exception)
+    assert isinstance(silent.exception, UnavailableError)
+    assert silent.exception.hint
 
 
 def test_what_can_not_be_a_column_is_left_out_and_named():

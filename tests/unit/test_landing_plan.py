@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.batch import Range
+from ingest.commit_plan import plan_commit
 from ingest.positions import (
     Position,
     check_history,
@@ -18,7 +19,6 @@ from ingest.positions import (
     read_positions,
     to_properties,
 )
-from ingest.writer import plan_commit
 from lake.broker import client_configuration
 from lake.catalog import Ancestor, NewSnapshot, TableState
 from lake.errors import HistoryError

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
+from ingest.care import TableCare
 from ingest.extract.files.definition import FilesResource, Format
 from ingest.extract.files.listing import find_files
 from ingest.extract.files.run import FilesRun
@@ -51,8 +53,11 @@ def land_file(
         name=stream, stream=stream, path=where, format=form, zone=zone, identity="content"
     )
     origin = Origin(source=SOURCE, resource=stream)
-    tables = ResourceTables(catalog, contract, origin, settings.landing, clock, routing=routing)
-    run = FilesRun(
-        origin, resource, contract, tables, commit_rows=_COMMIT_ROWS, clock=clock, on_progress=on_progress
-    )
-    return run.run(find_files(resource, settings, where))
+    with closing(TableCare(catalog, clock)) as care:
+        tables = ResourceTables(
+            catalog, contract, origin, settings.landing, clock, routing=routing, care=care
+        )
+        run = FilesRun(
+            origin, resource, contract, tables, commit_rows=_COMMIT_ROWS, clock=clock, on_progress=on_progress
+        )
+        return run.run(find_files(resource, settings, where))

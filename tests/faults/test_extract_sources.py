@@ -1,0 +1,118 @@
+"""Databases and resources of dlt under lost answers of the catalog and two runs at once: each record once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+
+from ingest.extract.run import run_sources
+from lake.errors import ConflictError
+from lake.settings import PostgresSettings, Settings
+from tests.fakes.catalog_proxy import Fault, catalog_proxy
+from tests.fakes.extracted import both_at_once, extracted
+from tests.fakes.paged_api import CONTRACT
+from tests.stack.test_extract_postgres import INCREMENTAL, erp, project, rows_of
+from tests.unit.test_extract_dlt import MODULE
+
+__all__ = ["erp"]
+pytestmark = pytest.mark.stack
+
+SOURCE = """\
+source: shop
+type: dlt
+owner: testers
+commit_rows: 2
+resources:
+  - name: things
+    stream: things
+    resource: 'crm_source:things'
+    arguments: {token: '${token}'}
+    incremental: {argument: since}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A project with one extract: what it should land, and what it landed."""
+
+    settings: Settings
+    origin: str
+    wanted: list[int]
+    landed: Callable[[], list[int]]
+
+
+@pytest.fixture(params=["postgres", "dlt"])
+def source(
+    request: pytest.FixtureRequest,
+    lake_settings: Settings,
+    erp: PostgresSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Source:
+    if request.param == "postgres":
+        settings = project(lake_settings, tmp_path, erp, INCREMENTAL, "append")
+        return Source(
+            settings=settings,
+            origin="erp/orders",
+            wanted=list(range(1, 21)),
+            landed=lambda: sorted(row["id"] for row in rows_of(settings)),
+        )
+    for place, text in (
+        ("ingest/contracts/things.yaml", CONTRACT),
+        ("ingest/sources/shop.yaml", SOURCE),
+        ("config.yaml", "project: test\n"),
+        ("crm_source.py", MODULE),
+    ):
+        path = tmp_path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "crm_source", raising=False)
+    own = f"t{uuid4().hex[:10]}"
+    schemas = {"raw_schema": f"{own}_raw", "quarantine_schema": f"{own}_quarantine"}
+    settings = lake_settings.model_copy(
+        update={
+            "project_root": tmp_path,
+            "landing": lake_settings.landing.model_copy(update=schemas),
+            "variables": {"token": SecretStr("hush")},
+        }
+    )
+    return Source(
+        settings=settings,
+        origin="shop/things",
+        wanted=[0, 1, 2, 4],
+        landed=lambda: [number for number, _ in extracted(settings).good],
+    )
+
+
+@pytest.mark.parametrize("fault", [Fault.DROP_AFTER, Fault.TWICE, Fault.STRAGGLER])
+def test_a_lost_or_late_answer_changes_nothing(source: Source, fault: Fault):
+    """The commit is read back and counts once; a second run finds nothing new."""
+    settings = source.settings
+    with catalog_proxy(settings.catalog.uri, mark=f"ingest.cursor.{source.origin}".encode()) as (proxy, uri):
+        proxy.arm(fault)
+        moved = settings.catalog.model_copy(update={"uri": uri, "timeout_seconds": 5})
+        run_sources(settings.model_copy(update={"catalog": moved}))
+
+    assert proxy.seen == [fault]
+    assert source.landed() == source.wanted
+    (again,) = run_sources(settings)
+    assert (again.landed, again.commits) == (0, 0)
+
+
+def test_of_two_runs_at_once_one_lands_and_the_other_is_told(source: Source, monkeypatch: pytest.MonkeyPatch):
+    """Both read the same cursor; nothing lands twice, and the next run completes what is left."""
+    results: list[Any] = both_at_once(monkeypatch, lambda: run_sources(source.settings))
+
+    assert sorted(type(r).__name__ for r in results) == ["ConflictError", "NoneType"]
+    told = next(r for r in results if isinstance(r, ConflictError))
+    assert "another run of" in told.message
+    run_sources(source.settings)
+    assert source.landed() == source.wanted
