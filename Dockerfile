@@ -12,6 +12,7 @@ COPY config.yaml ./
 COPY models models
 COPY macros macros
 COPY audits audits
+COPY signals signals
 COPY linter linter
 COPY external_models external_models
 RUN mkdir -p .lake && chown -R lake:lake /project

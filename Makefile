@@ -44,10 +44,10 @@ ON_MINIO := tests/stack/test_mesh_kinds.py tests/stack/test_mesh_environments.py
 ON_KAFKA := tests/stack/test_landing_follow.py tests/stack/test_landing_commands.py tests/stack/test_landing_many.py
 
 test-real: $(VENV)/.installed-dev ## Run the tests with real peers: Trino, Kafka, MinIO, a REST catalog (JDK 24, Maven, Go)
-	@$(BIN)/python deploy/install.py trino kafka rest-catalog minio
-	@$(BIN)/pytest -m real -q tests/real
-	@LAKEMESH_TEST_PEERS=minio $(BIN)/pytest -m "stack and not slow" -q $(ON_MINIO)
-	@LAKEMESH_TEST_PEERS=kafka $(BIN)/pytest -m "stack and not slow" -q $(ON_KAFKA)
+	@$(BIN)/python deploy/install.py trino kafka rest-catalog minio compose
+	@$(BIN)/pytest -m "real and not slow" --timeout 900 -q tests/real
+	@LAKEMESH_TEST_PEERS=minio $(BIN)/pytest -m "stack and not slow" --timeout 900 -q $(ON_MINIO)
+	@LAKEMESH_TEST_PEERS=kafka $(BIN)/pytest -m "stack and not slow" --timeout 900 -q $(ON_KAFKA)
 
 trino: ## Install Trino for `lake up --with trino` (JDK 24 or newer, Maven)
 	@$(PYTHON) deploy/install.py trino

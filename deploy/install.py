@@ -1,4 +1,4 @@
-"""Install the servers that have no wheel: `python deploy/install.py trino|rest-catalog|kafka|minio …`.
+"""Install the servers that have no wheel: `python deploy/install.py trino|rest-catalog|kafka|minio|…`.
 
 Once per machine and recipe, into `${XDG_CACHE_HOME:-~/.cache}/lakemesh/<name>`; a second run says that
 nothing is to do. Maven and Go fetch from their registries; a missing tool is named and is an error,
@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DONE = "installed.json"
 SHAPE = b"1"  # grows when a recipe below puts other files into place
 MINIO = "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c"  # the last one: upstream is archived
+COMPOSE = "github.com/compose-spec/compose-go/v2/cmd@v2.6.5"  # what `docker compose config` reads files with
 # Of Trino's core only what the lake uses: the rest would be loaded at each start.
 TRINO_PLUGINS = {"iceberg", "password-authenticators", "resource-group-managers", "session-property-managers"}
 JAVA_PLACES = (
@@ -161,6 +162,7 @@ RECIPES = {
     "rest-catalog": Recipe(source="deploy/rest-catalog/pom.xml", java=17, build=_jars),
     "kafka": Recipe(source="tests/real/kafka/pom.xml", java=17, build=_jars),
     "minio": Recipe(source=MINIO, java=0, build=_go),
+    "compose": Recipe(source=COMPOSE, java=0, build=_go),
 }
 
 

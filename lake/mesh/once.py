@@ -2,15 +2,17 @@
 
 SQLMesh records an interval after the publish has committed. A process that is killed between the two
 leaves rows that SQLMesh doesn't know of; most kinds then replace them, but INCREMENTAL_UNMANAGED
-appends, and a MERGE that adds up adds twice. The attempt in PostgreSQL and its stamp in the table say
-what landed: that part is recorded, and only the rest is evaluated.
+appends, and a MERGE that adds up adds twice. The attempt in PostgreSQL and what it left in the table
+(on DuckDB its stamp, on Trino the id of its query) say what landed: that part is recorded, and only the
+rest is evaluated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlmesh.core.scheduler import Scheduler
 from sqlmesh.core.snapshot import Snapshot
@@ -21,13 +23,13 @@ from lake.errors import LakeError
 from lake.log import get_logger
 from lake.mesh.errors import as_stock
 from lake.mesh.names import plain_name
-from lake.mesh.publish import settle_by_stamp
 from lake.mesh.runtime import Runtime
 from lake.types import TableName
 
 log = get_logger("mesh")
 
 Part = tuple[datetime, datetime]
+Settle = Callable[[TableName, Sequence[Attempt]], dict[UUID, AttemptState]]
 
 
 def doubles(snapshot: Snapshot) -> bool:
@@ -43,13 +45,16 @@ def evaluate_rest(
     snapshot: Snapshot,
     arguments: dict[str, Any],
     evaluate: Callable[[dict[str, Any]], list[Any]],
+    *,
+    settle: Settle,
 ) -> list[Any]:
     """Record what has landed of the interval in `arguments`, evaluate what has not.
 
-    A restatement asks for the rows again, so it evaluates all.
+    A restatement asks for the rows again, so it evaluates all. `settle` finds out, as the engine does it,
+    what became of attempts whose process said nothing.
     """
     deployable = arguments["deployability_index"].is_deployable(snapshot)
-    landed = [] if runtime.restating else _landed(runtime, snapshot, deployable=deployable)
+    landed = [] if runtime.restating else _landed(runtime, snapshot, settle, deployable=deployable)
     if not landed:
         return evaluate(arguments)
     start, end = to_datetime(arguments["start"]), to_datetime(arguments["end"])
@@ -82,12 +87,12 @@ def missing(whole: Part, there: Iterable[Part]) -> Iterator[Part]:
         yield low, end
 
 
-def _landed(runtime: Runtime, snapshot: Snapshot, *, deployable: bool) -> list[Attempt]:
+def _landed(runtime: Runtime, snapshot: Snapshot, settle: Settle, *, deployable: bool) -> list[Attempt]:
     table = plain_name(snapshot.table_name(is_deployable=deployable))
     try:
         found = unrecorded_attempts(runtime.control, table, str(snapshot.version))
         unsure = [a for a in found if a.state is not AttemptState.LANDED]
-        outcomes = settle_by_stamp(runtime, TableName.parse(table), unsure)
+        outcomes = settle(TableName.parse(table), unsure)
     except LakeError as error:
         raise as_stock(error) from error
     return [a for a in found if outcomes.get(a.attempt_id, a.state) is AttemptState.LANDED]

@@ -15,9 +15,10 @@ when a new SQLMesh calls them differently.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
+from uuid import UUID
 
 from sqlmesh.core.context import GenericContext
 from sqlmesh.core.plan import builder
@@ -27,7 +28,7 @@ from sqlmesh.core.snapshot import Snapshot
 from sqlmesh.core.snapshot.evaluator import SnapshotEvaluator
 
 from lake.clock import Deadline, SystemClock
-from lake.control import RunKind
+from lake.control import Attempt, AttemptState, RunKind
 from lake.control.published import write_mart_contracts
 from lake.errors import LakeError
 from lake.log import configure_unless_done, get_logger
@@ -37,7 +38,7 @@ from lake.mesh.differ import iceberg_differ
 from lake.mesh.hidden import drop_hidden
 from lake.mesh.once import doubles, evaluate_rest
 from lake.mesh.promotions import promotions
-from lake.mesh.publish import Publication, publish
+from lake.mesh.publish import Publication, publish, settle_by_stamp
 from lake.mesh.record import (
     plan_recorded,
     record_audits,
@@ -48,8 +49,9 @@ from lake.mesh.record import (
 from lake.mesh.refuse import check_supported
 from lake.mesh.runtime import Runtime
 from lake.mesh.trino.adapter import LakeTrinoAdapter
-from lake.mesh.trino.publish import TrinoPublication
+from lake.mesh.trino.publish import TrinoPublication, settle_by_query
 from lake.settings import log_level
+from lake.types import TableName
 
 log = get_logger("mesh")
 
@@ -120,9 +122,15 @@ def _evaluate(
 
             return publish(runtime, work, whole, kind=kind)
 
-    if doubles(snapshot) and kind is Publication:  # it looks for DuckDB's stamps
-        return evaluate_rest(runtime, scheduler, snapshot, kwargs, evaluate)
-    return evaluate(kwargs)
+    if not doubles(snapshot):
+        return evaluate(kwargs)
+
+    def settle(table: TableName, older: Sequence[Attempt]) -> dict[UUID, AttemptState]:
+        if isinstance(adapter, LakeTrinoAdapter):
+            return settle_by_query(runtime, adapter, table, older)
+        return settle_by_stamp(runtime, table, older)
+
+    return evaluate_rest(runtime, scheduler, snapshot, kwargs, evaluate, settle=settle)
 
 
 def _audit(

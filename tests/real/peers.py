@@ -1,4 +1,4 @@
-"""MinIO with Apache's REST catalog, and Apache Kafka, as plain processes beside a project's stack.
+"""MinIO with Apache's REST catalog, Apache Kafka and Trino, as plain processes beside a project's stack.
 
 `use(project, "minio")` or `use(project, "kafka")` lets a project's settings point to them, by its `.env`;
 `tests/conftest.py` does so for the whole session where LAKEMESH_TEST_PEERS says it. What a server is told
@@ -23,10 +23,12 @@ import yaml
 from lake.broker.probe import count_brokers
 from lake.errors import LakeError
 from lake.postgres import connect
-from lake.settings import BrokerSettings, Project, cache_folder, load_settings
+from lake.settings import BrokerSettings, Project, TrinoSettings, cache_folder, load_settings
 from lake.stack import AppService, reserve_port, run_service
-from lake.stack.folder import BASE_ENVIRONMENT
+from lake.stack.folder import BASE_ENVIRONMENT, Site
 from lake.stack.process import marks
+from lake.stack.state import Credentials
+from lake.stack.trino import Trino
 from tests.fakes.tls_proxy import make_certificates
 
 ROOT = Path(__file__).parents[2]
@@ -198,6 +200,31 @@ def make_kafka(project: Project) -> Kafka:
         folder=folder,
         project=project,
     )
+
+
+def start_trino(project: Project) -> TrinoSettings:
+    """Start Trino over the storage and the catalog of a project's settings, and wait until it answers."""
+    settings = load_settings(project=project)
+    ports = {name: reserve_port(project, name.replace(".", "-")) for name in Trino.port_names}
+    site = Site(project=project, ports=ports, credentials=Credentials.generate())
+    trino = Trino(site=site, storage=settings.storage, catalog=settings.catalog)
+    launch = trino.prepare()
+    run_service(
+        project,
+        AppService(
+            name="trino",
+            argv=launch.argv,
+            cwd=launch.cwd,
+            env=launch.env,
+            port=ports["trino.http"],
+            url=f"http://{HOST}:{ports['trino.http']}",
+            health="/v1/info",
+        ),
+    )
+    ends = time.monotonic() + START_SECONDS
+    while not (answer := trino.probe(starting=True)).ok:
+        assert time.monotonic() < ends, answer.detail
+    return trino.settings()
 
 
 def _wait_for(child: subprocess.Popen[bytes], broker: BrokerSettings, log: Path) -> None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 
 import pytest
 
 from lake.catalog.open import open_catalog
 from lake.catalog.tables import load_table
 from lake.mesh.engine import open_engine
-from lake.settings import Project, Settings, load_settings
+from lake.settings import Settings
 from lake.types import TableName
-from tests.conftest import temporary_project
 
 pytestmark = pytest.mark.real
 
@@ -22,20 +20,8 @@ WRITERS, COMMITS = 4, 25
 WRITER = "tests/real/writer.py"
 
 
-@pytest.fixture(scope="module")
-def apache() -> Iterator[Settings]:
-    """Run MinIO and Apache's REST catalog beside a stack of their own."""
-    from lake.stack import start
-    from tests.real.peers import use
-
-    with temporary_project() as project:
-        start(project)
-        use(project, "minio")
-        yield load_settings(project=project)
-
-
 @pytest.fixture(params=["seaweedfs", "apache"])
-def settings(request: pytest.FixtureRequest, stack: Settings, stack_project: Project) -> Settings:
+def settings(request: pytest.FixtureRequest, stack: Settings) -> Settings:
     """Give the settings of each catalog in turn."""
     return stack if request.param == "seaweedfs" else request.getfixturevalue("apache")
 

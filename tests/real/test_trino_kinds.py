@@ -9,9 +9,23 @@ import pytest
 
 from lake.settings import Settings
 from tests.fakes.mesh import MeshProject, mesh_project
-from tests.stack.test_mesh_kinds import ROWS, counts, lay_out
+from tests.stack.test_mesh_kinds import (
+    LACKING,
+    RESTATED,
+    ROWS,
+    check_refused,
+    counts,
+    grow,
+    lay_out,
+    restate,
+)
 
 pytestmark = pytest.mark.real
+
+CASES = """kind INCREMENTAL_BY_UNIQUE_KEY (unique_key id, when_matched (
+    WHEN MATCHED AND source.v = 5 THEN DELETE
+    WHEN MATCHED THEN UPDATE SET target.v = source.v))"""
+REFUSED = ("managed", "materialized", "granted")
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +33,8 @@ def project(trino_lake: Settings, tmp_path_factory: pytest.TempPathFactory) -> I
     """Give the project of `test_mesh_kinds`, its models on Trino, and one on DuckDB that reads them."""
     with mesh_project(tmp_path_factory.mktemp("kinds"), trino_lake, tasks=2) as project:
         lay_out(project, gateway="trino")
+        query = "SELECT s.id::BIGINT AS id, s.v::BIGINT AS v FROM {raw}.s AS s"
+        project.model("cases", f"{CASES}, gateway trino, start '2026-11-01'", query)
         project.model("on_duckdb", "kind FULL", "SELECT COUNT(*)::BIGINT AS n FROM {me}.nested")
         project.model(
             "back_on_trino", "kind VIEW, gateway trino", "SELECT n::BIGINT AS n FROM {me}.on_duckdb"
@@ -50,18 +66,31 @@ def test_a_later_run_and_a_restatement_leave_the_same_rows_as_on_duckdb(
     project: MeshProject, context: Any
 ) -> None:
     """New rows arrive once in each kind; a restatement repeats nothing."""
-    project.sql(
-        "INSERT INTO {raw}.s SELECT DATE '2026-12-24', 1000 + i, 1, 1, TIMESTAMPTZ '2026-12-24 00:00:00+00',"
-        " NULL FROM range(5) r(i)"
-    )
-    project.sql("UPDATE {raw}.s SET v = 5, ts = TIMESTAMPTZ '2026-12-24 00:00:00+00' WHERE id < 3")
-    context.run(execution_time="2026-12-31", end="2026-12-30")
+    grow(project, context)
     assert counts(project, context) == {model: rows[1] for model, rows in ROWS.items()}
-    restated = [f"{project.name}.{model}" for model in ("by_time", "cut", "by_key", "by_partition")]
-    project.plan(
-        context, restate_models=restated, start="2026-11-01", end="2026-12-30", execution_time="2026-12-31"
-    )
+    closed = context.fetchdf(f"SELECT COUNT(valid_to) AS closed FROM {project.name}.scd")
+    assert int(closed.closed[0]) == 3
+    restate(project, context, *RESTATED)
     assert counts(project, context) == {model: rows[2] for model, rows in ROWS.items()}
+
+
+def test_a_merge_of_several_cases_works_here(project: MeshProject, context: Any) -> None:
+    """DuckDB's takes one WHEN MATCHED. Three rows have changed to 5 by now: those went, five came."""
+    found = context.fetchdf(f"SELECT COUNT(*) AS n, MIN(v) AS low, MAX(v) AS top FROM {project.name}.cases")
+    assert found.iloc[0].tolist() == [102, 1, 1]
+
+
+def test_nested_types_come_back_as_they_went_in(project: MeshProject, context: Any) -> None:
+    """A struct with a list of decimals, written by Trino, read by DuckDB."""
+    value = context.fetchdf(f"SELECT nest FROM lake.{project.name}.view LIMIT 1").nest[0]
+    assert value["a"] == 1
+    assert [float(item) for item in value["b"]] == [1.5]
+
+
+def test_what_trino_lacks_is_refused_before_anything_is_applied(project: MeshProject, context: Any) -> None:
+    """The plan names each model and what to do instead; no environment comes of it."""
+    lacking = {name: (f"{LACKING[name][0]}, gateway trino", LACKING[name][1]) for name in REFUSED}
+    check_refused(project, context, lacking)
 
 
 def test_nothing_of_a_publish_stays_beside_the_tables(project: MeshProject, context: Any) -> None:

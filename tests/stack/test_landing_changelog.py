@@ -32,34 +32,37 @@ def produce(settings: Settings, *changes: tuple[int, dict[str, Any] | None]) -> 
     assert producer.flush(30) == 0
 
 
-def test_the_latest_rows_of_a_changelog_can_be_queried_while_it_grows(lake_settings: Settings) -> None:
-    """Inserts, updates and deletions of two commits; the table keeps them all, the view what is left."""
-    create_topic(lake_settings.broker, CDC.topic, partitions=2)
+LATEST = [(0, "n0"), (1, "n1"), (2, "two"), (5, "n5")]
+
+
+def land_people(settings: Settings) -> None:
+    """Land inserts, updates and deletions in two commits; `LATEST` is what they leave."""
+    create_topic(settings.broker, CDC.topic, partitions=2)
     contract = replace(CDC, description="People of a database.")
     produce(
-        lake_settings,
+        settings,
         *((n, {"op": "r", "after": {"id": n, "name": f"n{n}"}, "ts_ms": 1}) for n in range(6)),
         (2, {"op": "u", "before": {"id": 2}, "after": {"id": 2, "name": "two"}, "ts_ms": 2}),
     )
-    assert landed(run_streams(lake_settings, [contract])) == (7, 0)
+    assert landed(run_streams(settings, [contract])) == (7, 0)
     produce(
-        lake_settings,
+        settings,
         (3, {"op": "d", "before": {"id": 3}, "ts_ms": 3}),
         (3, None),
         (4, None),
         (2, {"op": "t", "ts_ms": 4}),
     )
-    assert landed(run_streams(lake_settings, [contract])) == (3, 1)
+    assert landed(run_streams(settings, [contract])) == (3, 1)
+
+
+def test_the_latest_rows_of_a_changelog_can_be_queried_while_it_grows(lake_settings: Settings) -> None:
+    """The table keeps all changes, the view what is left of them."""
+    land_people(lake_settings)
     schema = lake_settings.landing.raw_schema
     with open_session(lake_settings) as session:
         latest = session.query(f"SELECT id, name FROM lake.{schema}.people_latest ORDER BY id").to_pylist()
         changes = session.query(
             f"SELECT meta.op AS op, count(*) AS n FROM lake.{schema}.people GROUP BY ALL ORDER BY op"
         ).to_pylist()
-    assert latest == [
-        {"id": 0, "name": "n0"},
-        {"id": 1, "name": "n1"},
-        {"id": 2, "name": "two"},
-        {"id": 5, "name": "n5"},
-    ]
+    assert [(row["id"], row["name"]) for row in latest] == LATEST
     assert {row["op"]: row["n"] for row in changes} == {"insert": 6, "update": 1, "delete": 3}

@@ -118,6 +118,7 @@ class Twice(CustomMaterialization):
         self.adapter.replace_query(table_name, query_or_df, model.columns_to_types)
         self.adapter.insert_append(table_name, query_or_df, target_columns_to_types=model.columns_to_types)
 """
+RESTATED = ("by_time", "cut", "by_key", "by_partition", "python_key")
 ROWS = {name: rows for name, (_, _, rows) in MODELS.items()} | {
     "seed": (2, 2, 2),
     **{f"python_{name}": rows for name, (_, _, rows) in BODIES.items()},
@@ -173,6 +174,43 @@ def counts(project: MeshProject, context: Any) -> dict[str, int]:
     return found
 
 
+def grow(project: MeshProject, context: Any) -> None:
+    """Add five rows of a new day to the source, change three of its rows, and run."""
+    project.sql(
+        "INSERT INTO {raw}.s SELECT DATE '2026-12-24', 1000 + i, 1, 1, TIMESTAMPTZ '2026-12-24 00:00:00+00',"
+        " NULL FROM range(5) r(i)"
+    )
+    project.sql("UPDATE {raw}.s SET v = 5, ts = TIMESTAMPTZ '2026-12-24 00:00:00+00' WHERE id < 3")
+    context.run(execution_time="2026-12-31", end="2026-12-30")
+
+
+def restate(project: MeshProject, context: Any, *models: str) -> None:
+    """Evaluate all intervals of models again."""
+    project.plan(
+        context,
+        restate_models=[f"{project.name}.{model}" for model in models],
+        start="2026-11-01",
+        end="2026-12-30",
+        execution_time="2026-12-31",
+    )
+
+
+def check_refused(project: MeshProject, context: Any, lacking: dict[str, tuple[str, str]]) -> None:
+    """Plan models (header and the reason to be named) that no plan may apply, and take them away again."""
+    from sqlmesh.utils.errors import SQLMeshError
+
+    for name, (header, _) in lacking.items():
+        project.model(name, header, "SELECT 1::INT AS one")
+    context.load()
+    with pytest.raises(SQLMeshError, match="nothing was applied") as raised:
+        project.plan(context, "dev_lacking")
+    for name, (_, reason) in lacking.items():
+        assert re.search(rf"\.{name}: [^;]*{reason}", str(raised.value)), name
+        (project.project.root / "models" / f"{name}.sql").unlink()
+    assert context.state_reader.get_environment("dev_lacking") is None
+    context.load()
+
+
 def test_a_model_of_each_kind_has_its_rows(project: MeshProject, context: Any) -> None:
     """What the first plan built, four models at a time and three batches of one."""
     assert counts(project, context) == {model: rows[0] for model, rows in ROWS.items()}
@@ -223,21 +261,11 @@ def test_a_later_run_adds_what_is_new_and_a_restatement_repeats_nothing(
     project: MeshProject, context: Any
 ) -> None:
     """Rows of a new day arrive once in each kind; a changed value closes an old version of SCD type 2."""
-    project.sql(
-        "INSERT INTO {raw}.s SELECT DATE '2026-12-24', 1000 + i, 1, 1, TIMESTAMPTZ '2026-12-24 00:00:00+00',"
-        " NULL FROM range(5) r(i)"
-    )
-    project.sql("UPDATE {raw}.s SET v = 5, ts = TIMESTAMPTZ '2026-12-24 00:00:00+00' WHERE id < 3")
-    context.run(execution_time="2026-12-31", end="2026-12-30")
+    grow(project, context)
     assert counts(project, context) == {model: rows[1] for model, rows in ROWS.items()}
     closed = context.fetchdf(f"SELECT COUNT(valid_to) AS closed FROM {project.name}.scd")
     assert int(closed.closed[0]) == 3
-    restated = [
-        f"{project.name}.{model}" for model in ("by_time", "cut", "by_key", "by_partition", "python_key")
-    ]
-    project.plan(
-        context, restate_models=restated, start="2026-11-01", end="2026-12-30", execution_time="2026-12-31"
-    )
+    restate(project, context, *RESTATED)
     assert counts(project, context) == {model: rows[2] for model, rows in ROWS.items()}
 
 
@@ -280,17 +308,7 @@ def test_what_the_engine_lacks_is_refused_before_anything_is_applied(
     project: MeshProject, context: Any
 ) -> None:
     """The plan names each model and what to do instead; no environment and no table comes of it."""
-    from sqlmesh.utils.errors import SQLMeshError
-
-    for name, (header, _) in LACKING.items():
-        project.model(name, header, "SELECT 1::INT AS one")
-    context.load()
-    with pytest.raises(SQLMeshError, match="nothing was applied") as raised:
-        project.plan(context, "dev_lacking")
-    for name, (_, reason) in LACKING.items():
-        assert re.search(rf"\.{name}: [^;]*{reason}", str(raised.value)), name
-        (project.project.root / "models" / f"{name}.sql").unlink()
-    assert context.state_reader.get_environment("dev_lacking") is None
+    check_refused(project, context, LACKING)
 
 
 def test_two_lakes_in_one_process_have_adapters_of_their_own(

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -18,10 +19,12 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 DOCUMENT = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = DOCUMENT["services"]
+TEXT_OF_IMAGE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 VARIABLES = set(re.findall(r"\$\{([A-Z_0-9]+)", TEXT))
 ONE_SHOT = {"trino-certificate", "trino-access", "migrate"}
-# Redpanda Connect's image has neither a shell nor curl; landing shows its health as lag.
-UNASKED = {"redpanda-connect", "ingest"}
+# Redpanda Connect's image has neither a shell nor curl; landing shows its health as lag; the others say
+# in their log what they could not do.
+UNASKED = {"redpanda-connect", "connect-streams", "ingest"}
 
 
 def example() -> dict[str, str]:
@@ -108,13 +111,34 @@ def test_trino_gets_every_variable_of_its_configuration():
 
 def test_our_image_runs_as_an_ordinary_user_on_the_platform_of_its_wheels():
     """Not as root; and not where a wheel is missing."""
-    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    lines = TEXT_OF_IMAGE.splitlines()
     users = [line.split()[1] for line in lines if line.startswith("USER ")]
 
     assert users[-1] not in {"root", "0"}
     assert DOCUMENT["x-lake"]["platform"] == "linux/amd64"
     copied = [line.split()[1] for line in lines if line.startswith("COPY ")]
     assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+def test_redpanda_connect_is_kept_as_described():
+    """It forgets its streams when it restarts; those that are kept are there and need no variable."""
+    service = SERVICES["connect-streams"]
+    url = httpx.URL(service["environment"]["LAKE_CONNECT__URL"])
+
+    assert url.host in SERVICES
+    assert service["entrypoint"][-1] in {v.split(":")[1] for v in service["volumes"]}
+    for name in service["command"]:
+        text = (ROOT / "ingest" / "pipelines" / f"{name}.yaml").read_text(encoding="utf-8")
+        known = {"lake_bootstrap_servers", "lake_topic_prefix", "gateway_url"}
+        assert set(re.findall(r"\$\{(\w+)\}", text)) <= known, name
+
+
+def test_our_image_holds_what_the_project_is_made_of():
+    """A folder that SQLMesh reads and the image lacks is a model that fails there alone."""
+    copied = {line.split()[1] for line in TEXT_OF_IMAGE.splitlines() if line.startswith("COPY ")}
+    read = {"config.yaml", "models", "macros", "audits", "signals", "linter", "external_models", "ingest"}
+
+    assert read <= copied
 
 
 def test_docker_s_own_reader_accepts_the_file_where_it_is_installed(tmp_path):

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from sqlglot import exp
 from typing_extensions import override
@@ -30,6 +31,7 @@ from lake.mesh import iceberg
 from lake.mesh.errors import StockError, as_stock
 from lake.mesh.publish import Publication, PublishConflictError
 from lake.mesh.read_back import read_back
+from lake.mesh.runtime import Runtime
 from lake.mesh.trino.statements import Change, is_plain_upsert, read_insert
 from lake.types import TableName
 
@@ -122,7 +124,7 @@ class TrinoPublication(Publication):
         self.table, self.cursor = name, adapter
         try:
             older = open_attempt(self.runtime.control, self._attempt(name))  # 0
-            _settle_older(self, adapter, older)
+            settle_by_query(self.runtime, adapter, name, older)
         except LakeError as error:
             self._release()
             raise as_stock(error) from error
@@ -233,24 +235,30 @@ class TrinoPublication(Publication):
         return self.change
 
 
-def _settle_older(publication: TrinoPublication, adapter: Any, older: Sequence[Attempt]) -> None:
-    """Find out what became of attempts whose process said nothing (step 0); remove their stages."""
-    if not older or publication.table is None:
-        return
-    state = iceberg.load_table(publication.runtime.catalog, publication.table)
-    outcomes = {}
+def settle_by_query(
+    runtime: Runtime, adapter: Any, table: TableName, older: Sequence[Attempt]
+) -> dict[UUID, AttemptState]:
+    """Find out what became of attempts whose process said nothing (step 0); remove their stages.
+
+    Raises StockError while one of them still runs.
+    """
+    if not older:
+        return {}
     for attempt in older:
         if attempt.query_id and not _has_ended(adapter, attempt.query_id):
             raise StockError(
-                f"{publication.work.model}: an earlier publish of {publication.table} still runs on Trino"
+                f"{attempt.model}: an earlier publish of {table} still runs on Trino"
                 f" (query {attempt.query_id})",
                 hint="wait for it, then run the same command again",
             )
+    state = iceberg.load_table(runtime.catalog, table)
+    outcomes = {}
+    for attempt in older:
         landed = _snapshot_of(state, attempt.query_id) is not None
         outcomes[attempt.attempt_id] = AttemptState.LANDED if landed else AttemptState.LOST
-        table = exp.to_table(str(publication.table.quoted), dialect="trino")
-        _drop_leftovers(adapter, table, attempt.attempt_id.hex[:12])
-    settle_older(publication.runtime.control, outcomes)
+        _drop_leftovers(adapter, exp.to_table(table.quoted, dialect="trino"), attempt.attempt_id.hex[:12])
+    settle_older(runtime.control, outcomes)
+    return outcomes
 
 
 def _has_ended(adapter: Any, query_id: str) -> bool:

@@ -1,0 +1,154 @@
+"""The compose file as Docker's own library reads it, and what it mounts, run as the containers run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from lake.control import read_acts
+from lake.settings import Project, Settings
+from tests.conftest import ROOT
+from tests.fakes.connect_server import FakeConnect
+from tests.real.peers import installed
+
+pytestmark = pytest.mark.real
+
+FILE = ROOT / "docker-compose.yml"
+BIN = Path(sys.executable).parent
+
+
+def compose(file: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Read a compose file as `docker compose config` does, by its library's own program."""
+    folder, _ = installed("compose")
+    return subprocess.run(
+        [str(folder / "cmd"), "--format", "json", str(file)],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def variables() -> dict[str, str]:
+    return dict.fromkeys(re.findall(r"\$\{([A-Z_0-9]+)", FILE.read_text(encoding="utf-8")), "x")
+
+
+def test_compose_s_own_library_accepts_the_file() -> None:
+    """Schema, references, merged anchors; each service has what it had from the anchors."""
+    done = compose(FILE, **variables())
+
+    assert done.returncode == 0, done.stderr
+    services = json.loads(done.stdout)["services"]
+    assert set(services) == set(yaml.safe_load(FILE.read_text(encoding="utf-8"))["services"])
+    assert services["connect-streams"]["environment"]["LAKE_PROFILE"] == "external"
+
+
+def test_it_refuses_a_missing_variable_and_a_wrong_key(tmp_path: Path) -> None:
+    """Or the test before would prove nothing."""
+    given = variables()
+    missing = compose(FILE, **{name: given[name] for name in given if name != "TRINO_PASSWORD"})
+    assert missing.returncode != 0
+    assert "TRINO_PASSWORD" in missing.stderr
+    wrong = tmp_path / "compose.yml"
+    wrong.write_text("services: {a: {image: b, depends_on: [nobody]}}\n", encoding="utf-8")
+    assert "nobody" in compose(wrong).stderr
+    wrong.write_text("services: {a: {image: b, port: 1}}\n", encoding="utf-8")
+    assert compose(wrong).returncode != 0
+
+
+def test_trino_here_reads_the_very_files_that_compose_mounts(trino_project: Project) -> None:
+    """A change of one is a change of the other."""
+    mounted = yaml.safe_load(FILE.read_text(encoding="utf-8"))["services"]["trino"]["volumes"]
+    (etc,) = (ROOT / v.split(":")[0] for v in mounted if v.split(":")[1] == "/etc/trino")
+
+    assert (trino_project.state / "trino" / "etc").resolve() == etc.resolve()
+
+
+@contextmanager
+def served(fake: FakeConnect) -> Iterator[str]:
+    """Serve the fake Connect over HTTP; yield its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            request = httpx.Request(self.command, f"http://connect{self.path}", content=body)
+            response = fake.handle(request)
+            self.send_response(response.status_code)
+            self.send_header("Content-Length", str(len(response.content)))
+            self.end_headers()
+            self.wfile.write(response.content)
+
+        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815  the base class's names
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
+            del format, args
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    ends = time.monotonic() + 120
+    while not true():
+        assert process.poll() is None, "it ended by itself"
+        assert time.monotonic() < ends
+        threading.Event().wait(0.05)
+
+
+def test_streams_that_connect_forgot_are_put_back(
+    lake_settings: Settings, lake_environment: dict[str, str]
+) -> None:
+    """The service that keeps them looks again and again, and acts only when something is to do."""
+    service = yaml.safe_load(FILE.read_text(encoding="utf-8"))["services"]["connect-streams"]
+    (script,) = (ROOT / v.split(":")[0] for v in service["volumes"])
+    fake = FakeConnect()
+    with served(fake) as url:
+        process = subprocess.Popen(
+            ["/bin/sh", str(script), *service["command"]],
+            cwd=lake_settings.project_root,
+            env={
+                **lake_environment,
+                "PATH": f"{BIN}:/usr/bin:/bin",
+                "LAKE_CONNECT__URL": url,
+                "CONNECT_SECONDS": "0.2",
+            },
+            text=True,
+        )
+        try:
+            for times in (1, 2):  # each is written down when it begins and when it ends
+                until(lambda: len(applied(lake_settings)) == 2 * times, process)  # noqa: B023  called at once
+                assert set(fake.streams) == {"lakemesh_http_to_topic"}
+                fake.streams.clear()
+            until(lambda: set(fake.streams) == {"lakemesh_http_to_topic"}, process)
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+    assert {method for method, _ in fake.calls} == {"POST"}
+    assert len(fake.calls) == 3
+
+
+def applied(settings: Settings) -> list[str]:
+    return [act.act for act in read_acts(settings.postgres) if act.act == "connect.apply"]
