@@ -10,7 +10,12 @@ from sqlmesh.core.engine_adapter.shared import CommentCreationTable, CommentCrea
 from sqlmesh.core.engine_adapter.trino import TrinoEngineAdapter
 from typing_extensions import override
 
+from lake.errors import LakeError
+from lake.mesh import iceberg
+from lake.mesh.adapter.catalog_columns import CatalogColumns
 from lake.mesh.adapter.catalog_views import CatalogViews
+from lake.mesh.errors import as_stock
+from lake.mesh.hidden import HIDDEN, read_hidden
 from lake.mesh.resolve import table_name
 from lake.mesh.trino.connect import mapped
 from lake.mesh.trino.publish import TrinoPublication
@@ -23,7 +28,7 @@ _WRITES = (exp.Insert, exp.Delete, exp.Update, exp.Merge)
 TEMPORARY = "lakemesh_temp_"  # SQLMesh's own begin with _, which a catalog may refuse
 
 
-class LakeTrinoAdapter(CatalogViews, TrinoEngineAdapter):
+class LakeTrinoAdapter(CatalogViews, CatalogColumns, TrinoEngineAdapter):
     """Trino on the lake's catalog."""
 
     SUPPORTS_QUERY_EXECUTION_TRACKING = True
@@ -146,3 +151,23 @@ class LakeTrinoAdapter(CatalogViews, TrinoEngineAdapter):
         self.execute(exp.select("*").from_(query.copy().subquery("q")).limit(0))
         described = self.cursor.description or ()
         return arrow_schema({column[0]: column[1] for column in described})
+
+    @override
+    def _hidden(self, table: exp.Table) -> frozenset[str]:
+        """Read the table's property from the catalog: in Trino's own words it is several statements."""
+        if not table.db or table.name.startswith(TEMPORARY):
+            return frozenset()
+        name = self.lake_name(table)
+        try:
+            state = iceberg.load_table(self.runtime.catalog, name)
+        except LakeError as error:
+            raise as_stock(error) from error
+        hidden = read_hidden(state.properties.get(HIDDEN) if state else None)
+        if hidden:
+            self.runtime.with_hidden.add(name)
+        return hidden
+
+    @override
+    def _arrow_type(self, kind: exp.DataType) -> Any:
+        """Translate a type: Trino describes its own by name."""
+        return arrow_schema({"c": kind.sql(self.dialect)}).field(0).type
