@@ -1,6 +1,6 @@
 """MinIO with Apache's REST catalog, Apache Kafka and Trino, as plain processes beside a project's stack.
 
-`use(project, "minio")` or `use(project, "kafka")` lets a project's settings point to them, by its `.env`;
+`use(project, "minio")` or `use(project, "kafka")` lets a project's endpoints name them;
 `tests/conftest.py` does so for the whole session where LAKEMESH_TEST_PEERS says it. What a server is told
 comes from `docker-compose.yml` and the files that it mounts, with the places of this machine filled in.
 """
@@ -19,15 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel, SecretStr
 
 from lake.broker.probe import count_brokers
 from lake.errors import LakeError
 from lake.postgres import connect
 from lake.settings import BrokerSettings, Project, TrinoSettings, cache_folder, load_settings
 from lake.stack import AppService, reserve_port, run_service
+from lake.stack.endpoints import write_sections
 from lake.stack.folder import BASE_ENVIRONMENT, Site
 from lake.stack.process import marks
-from lake.stack.state import Credentials
+from lake.stack.state import Credentials, locked
 from lake.stack.trino import Trino
 from tests.fakes.tls_proxy import make_certificates
 
@@ -39,10 +41,10 @@ JAVA = ("-Xmx512M",)
 
 
 def use(project: Project, peers: str) -> None:
-    """Start peers and write `.env`: every settings of the project from now on name them."""
-    values = {"minio": _minio_and_catalog, "kafka": _kafka}[peers](project)
-    lines = [f"{name}={value}\n" for name, value in values.items()]
-    (project.root / ".env").write_text("".join(lines), encoding="utf-8")
+    """Start peers and write them into the endpoints: every settings of the project from now on name them."""
+    sections = {"minio": _minio_and_catalog, "kafka": _kafka}[peers](project)
+    with locked(project):
+        write_sections(project, sections)
 
 
 def installed(name: str) -> tuple[Path, str]:
@@ -67,7 +69,7 @@ def compose_environment(service: str, values: Mapping[str, str]) -> dict[str, st
     return {name: fill(str(value)) for name, value in environment.items()}
 
 
-def _minio_and_catalog(project: Project) -> dict[str, str]:
+def _minio_and_catalog(project: Project) -> dict[str, BaseModel]:
     folder, _ = installed("minio")
     settings = load_settings(project=project)
     known = {"MINIO_ROOT_USER": f"minio{secrets.token_hex(6)}", "MINIO_ROOT_PASSWORD": secrets.token_hex(20)}
@@ -110,26 +112,22 @@ def _minio_and_catalog(project: Project) -> dict[str, str]:
             health="/v1/config",
         ),
     )
+    storage = {
+        "endpoint": f"http://{HOST}:{port}",
+        "access_key": known["MINIO_ROOT_USER"],
+        "secret_key": SecretStr(known["MINIO_ROOT_PASSWORD"]),
+    }
+    open_catalog = {"uri": f"http://{HOST}:{catalog}", "client_id": "", "oauth2_server_uri": ""}
     return {
-        "LAKE_STORAGE__ENDPOINT": f"http://{HOST}:{port}",
-        "LAKE_STORAGE__ACCESS_KEY": known["MINIO_ROOT_USER"],
-        "LAKE_STORAGE__SECRET_KEY": known["MINIO_ROOT_PASSWORD"],
-        "LAKE_CATALOG__URI": f"http://{HOST}:{catalog}",
-        "LAKE_CATALOG__CLIENT_ID": "",
-        "LAKE_CATALOG__OAUTH2_SERVER_URI": "",
+        "storage": settings.storage.model_copy(update=storage),
+        "catalog": settings.catalog.model_copy(update=open_catalog),
     }
 
 
-def _kafka(project: Project) -> dict[str, str]:
-    """Start Kafka; its plain listener is the broker, the other one is in the variables of the settings."""
+def _kafka(project: Project) -> dict[str, BaseModel]:
     kafka = make_kafka(project)
     kafka.run()
-    plain = kafka.plain
-    return {
-        "LAKE_BROKER__BOOTSTRAP_SERVERS": plain.bootstrap_servers,
-        "LAKE_BROKER__CLUSTER": plain.cluster,
-        "LAKE_BROKER__END_OFFSETS_BY": plain.end_offsets_by,
-    }
+    return {"broker": kafka.plain}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,6 +73,7 @@ def test_a_service_that_stays_is_asked_for_its_health(name):
     service = SERVICES[name]
 
     assert ("healthcheck" in service) is (name not in ONE_SHOT | UNASKED)
+    assert set(service.get("depends_on", {})) <= set(SERVICES)
     for other, wanted in service.get("depends_on", {}).items():
         expected = "service_completed_successfully" if other in ONE_SHOT else "service_healthy"
         assert wanted["condition"] == expected, f"{name} waits for {other}"
