@@ -14,6 +14,7 @@ from lake.mesh.ops import append_history, table_spec
 from lake.mesh.session import open_session
 from lake.mesh.trino import open_trino
 from lake.settings import HistorySettings, Settings
+from lake.types import quote_identifier
 from tests.fakes.mesh import MeshProject, mesh_project, write_endpoints
 from tests.fakes.topic_world import TopicWorld
 from tests.stack.test_contract_deploy import deploy, majors
@@ -67,7 +68,8 @@ def test_the_history_says_the_same_on_both_engines(planned: MeshProject) -> None
     found = {}
     for kind in KINDS:
         columns = [field.name for field in table_spec(history.ops_schema, kind).fields]
-        sql = f"SELECT {', '.join(columns)} FROM lake.{history.ops_schema}.{kind} ORDER BY {columns[0]}"
+        listed = ", ".join(map(quote_identifier, columns))
+        sql = f"SELECT {listed} FROM lake.{history.ops_schema}.{kind} ORDER BY {columns[0]}"
         found[kind] = [dict(zip(columns, row, strict=True)) for row in read(settings, sql)]
 
     assert all(found.values())

@@ -29,6 +29,7 @@ from lake.errors import LakeError
 from lake.log import get_logger
 from lake.mesh import iceberg
 from lake.mesh.errors import StockError, as_stock
+from lake.mesh.hidden import HIDDEN, read_hidden
 from lake.mesh.publish import Publication, PublishConflictError
 from lake.mesh.read_back import read_back
 from lake.mesh.runtime import Runtime
@@ -111,6 +112,8 @@ class TrinoPublication(Publication):
         change = self._some_change()
         self.replaced = change.replaced is not None or change.merge is not None
         self._settle(AttemptState.LANDED, "")
+        if self.landed is not None and read_hidden(self.landed.properties.get(HIDDEN)):
+            self.runtime.with_hidden.add(self.landed.name)
 
     def _open(self, adapter: Any, name: TableName) -> None:
         if self.table is not None:
