@@ -28,7 +28,7 @@ from lake.settings import BrokerSettings, Project, TrinoSettings, cache_folder, 
 from lake.stack import AppService, reserve_port, run_service
 from lake.stack.endpoints import write_sections
 from lake.stack.folder import BASE_ENVIRONMENT, Site
-from lake.stack.process import marks
+from lake.stack.process import find, marks, spawn
 from lake.stack.state import Credentials, locked
 from lake.stack.trino import Trino
 from tests.fakes.tls_proxy import make_certificates
@@ -206,21 +206,11 @@ def start_trino(project: Project) -> TrinoSettings:
     ports = {name: reserve_port(project, name.replace(".", "-")) for name in Trino.port_names}
     site = Site(project=project, ports=ports, credentials=Credentials.generate())
     trino = Trino(site=site, storage=settings.storage, catalog=settings.catalog)
-    launch = trino.prepare()
-    run_service(
-        project,
-        AppService(
-            name="trino",
-            argv=launch.argv,
-            cwd=launch.cwd,
-            env=launch.env,
-            port=ports["trino.http"],
-            url=f"http://{HOST}:{ports['trino.http']}",
-            health="/v1/info",
-        ),
-    )
+    # Not recorded, but marked: `stop` ends it as an orphan of the project.
+    child = spawn(project, trino.name, trino.prepare(), site.log(trino.name))
     ends = time.monotonic() + START_SECONDS
     while not (answer := trino.probe(starting=True)).ok:
+        assert find(child, project), site.log(trino.name).read_text(encoding="utf-8")[-2000:]
         assert time.monotonic() < ends, answer.detail
     return trino.settings()
 

@@ -291,8 +291,12 @@ def test_rows_that_landed_before_a_kill_are_not_appended_again(
     def run() -> None:
         context.run(select_models=[f"{project.name}.log"], execution_time="2026-01-12 00:30:00")
 
-    def killed(*args: Any, **kwargs: Any) -> None:
-        raise RuntimeError("killed")
+    stock = EngineAdapterStateSync.add_snapshots_intervals
+
+    def killed(self: Any, intervals: Any) -> None:
+        if intervals:
+            raise RuntimeError("killed")
+        stock(self, intervals)
 
     with monkeypatch.context() as patch:
         patch.setattr(EngineAdapterStateSync, "add_snapshots_intervals", killed)
