@@ -24,6 +24,9 @@ def split_by_partition(state: TableState, rows: pa.Table) -> Iterator[tuple[Reco
     if state.handle.spec().is_unpartitioned():
         yield Record(), rows
         return
+    if most_partitions(state, rows) == 1:
+        yield Record(*(key[0].as_py() for key in _keys(state, rows.slice(0, 1)))), rows
+        return
     keys = _keys(state, rows)
     codes = _combination_codes(keys)
     runs = pc.run_end_encode(codes)
