@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
+from urllib.request import getproxies
 
 from pyiceberg.catalog.rest import RestCatalog
 from requests import PreparedRequest, Response, Session
@@ -68,6 +69,10 @@ class LakeCatalog(RestCatalog):
         # The first hook that sees a new session, before its first request (the OAuth2 token).
         super()._config_headers(session)
         own = self.lake_settings.catalog
+        # With each request requests searches the environment for proxies and an authority, for longer than
+        # everything else that it does: once is enough.
+        session.verify = session.merge_environment_settings(own.uri, {}, None, None, None)["verify"]
+        session.trust_env = bool(getproxies())
         for scheme in ("http://", "https://"):
             session.mount(scheme, BoundedAdapter(timeout=own.timeout_seconds, ca_file=own.ca_file))
 

@@ -28,6 +28,9 @@ _UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 
+# What a server with a full disk answers, among others.
+_UNSTORED = re.compile(r"HTTP 50[07]\b.*HTTP (?:PUT|POST)", re.IGNORECASE)
+
 
 def open_engine(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB with the catalog attached as `lake`; times are UTC.
@@ -65,6 +68,10 @@ def engine_error(settings: Settings, action: str, error: duckdb.Error) -> LakeEr
     if isinstance(error, duckdb.HTTPException | duckdb.IOException) or _UNREACHABLE.search(text):
         service = "storage" if settings.storage.endpoint.split("//")[-1] in text else "catalog"
         place = settings.storage.endpoint if service == "storage" else settings.catalog.uri
+        if service == "storage" and _UNSTORED.search(text):
+            return UnavailableError(
+                service, f"{action}: {place} can't store a file ({_first(text)})", hint=f"df -h; {_NEXT}"
+            )
         return UnavailableError(service, f"{action}: {place} does not answer ({_first(text)})", hint=_NEXT)
     if re.search(r"\b40[13]\b|unauthorized|forbidden|oauth", text, re.IGNORECASE):
         return ConfigurationError(

@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from lake.errors import BadInputError
 from lake.mesh import iceberg
-from lake.mesh.resolve import Find, ViewText, inline_views, parse_view, table_name, tables_read
+from lake.mesh.resolve import Find, ViewText, inline_views, table_name, tables_read, view_reads
 from lake.mesh.travel import pin
 from lake.types import TableName
 
@@ -66,7 +66,7 @@ class CatalogViews:
 
     def reads(self, name: TableName, view: ViewText) -> frozenset[TableName]:
         """Return the names that a view reads, and ask for them together with it from now on."""
-        read = tables_read(parse_view(name, view))
+        read = view_reads(name, view)
         self._beneath[name] = read
         return read
 

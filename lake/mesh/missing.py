@@ -12,7 +12,7 @@ from sqlglot import exp
 from lake.errors import BadInputError, LakeError
 from lake.mesh import iceberg
 from lake.mesh.lookup import CatalogViews, in_environment
-from lake.mesh.resolve import parse_view, tables_read
+from lake.mesh.resolve import tables_read, view_reads
 from lake.types import TableName
 
 if TYPE_CHECKING:
@@ -55,5 +55,5 @@ def dangling(
                 return name, current
             seen.add(current)
             if view is not None:
-                waiting += sorted(tables_read(parse_view(current, view)) - seen)
+                waiting += sorted(view_reads(current, view) - seen)
     return None

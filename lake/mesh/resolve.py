@@ -82,7 +82,7 @@ def parse_view(name: TableName, view: ViewText) -> exp.Query:
             hint=f"replace it with a view that has a {DIALECT} text",
         )
     try:
-        query = _parsed(view.sql[dialect], dialect)
+        query = _parsed(view.sql[dialect], dialect, name.schema)
     except SqlglotError as error:
         raise ConfigurationError(
             f"view {name}: its {dialect} text can't be read: {str(error).splitlines()[0]}",
@@ -90,17 +90,31 @@ def parse_view(name: TableName, view: ViewText) -> exp.Query:
         ) from error
     if not isinstance(query, exp.Query):
         raise ConfigurationError(f"view {name}: its {dialect} text is no query")
-    own = query.copy()
-    _qualify(own, name.schema)
-    return own
+    return query.copy()
+
+
+def view_reads(name: TableName, view: ViewText) -> frozenset[TableName]:
+    """Return the names that a view reads; raises as `parse_view` does."""
+    return _reads_of(name, tuple(sorted(view.sql.items())))
 
 
 @lru_cache(maxsize=_PARSED_KEPT)
-def _parsed(text: str, dialect: str) -> exp.Expr:
+def _reads_of(name: TableName, texts: tuple[tuple[str, str], ...]) -> frozenset[TableName]:
+    return tables_read(parse_view(name, ViewText(sql=dict(texts))))
+
+
+@lru_cache(maxsize=_PARSED_KEPT)
+def _parsed(text: str, dialect: str, schema: str) -> exp.Expr:
     """Parse a view's text; one in another dialect goes through DuckDB's, so that what it lacks shows here."""
     tree: exp.Expr = sqlglot.parse_one(text, dialect=dialect)
-    if dialect == DIALECT:
-        return tree
+    if dialect != DIALECT:
+        tree = _translated(tree)
+    if isinstance(tree, exp.Query):
+        _qualify(tree, schema)
+    return tree
+
+
+def _translated(tree: exp.Expr) -> exp.Expr:
     for table in tree.find_all(exp.Table):
         if (version := table.args.get("version")) is not None:
             table.set("version", None)
