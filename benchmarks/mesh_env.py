@@ -141,7 +141,8 @@ def _warm_against_stock(root: Path) -> list[Figure]:
 def _start_up(root: Path) -> Iterator[Figure]:
     """Let the stock command line load both projects, and plan no change; count CPU seconds, in turns."""
     command = str(Path(sys.executable).with_name("sqlmesh"))
-    for name, arguments in (("load a project", ["lint"]), ("plan no change", ["plan", "dev_bench", "--no-prompts"])):
+    commands = {"load a project": ["lint"], "plan no change": ["plan", "dev_bench", "--no-prompts"]}
+    for name, arguments in commands.items():
         taken: dict[str, list[float]] = {"lake": [], "stock": []}
         for _ in range(STARTS):
             for folder, times in taken.items():
