@@ -53,14 +53,21 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     """Print rows as a table; tab-separated lines under a line of names when nobody watches."""
     if not out.is_terminal:
         for row in (columns, *rows):
-            sys.stdout.write("\t".join("" if cell is None else str(cell) for cell in row) + "\n")
+            sys.stdout.write("\t".join(map(_cell, row)) + "\n")
         return
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column)
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*map(_cell, row))
     out.print(table)
+
+
+def _cell(value: object) -> str:
+    """Return what a cell shows: nothing for null, JSON for what has members."""
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(to_plain(value), ensure_ascii=False)
+    return "" if value is None else str(value)
 
 
 def say(line: str) -> None:

@@ -12,11 +12,14 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from lake.broker.client import client_configuration, full_name, raise_mapped
+from lake.clock import Deadline, SystemClock
+from lake.errors import UnavailableError
 from lake.settings import BrokerSettings
 from lake.types import Partition
 
 _TIMEOUT_SECONDS = 5.0
 _FOREVER = "-1"
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,18 @@ def create_topic(
     except KafkaException as error:
         if not error.args or error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise_mapped(error, settings=settings, action=f"create topic {name}")
-    found = describe_topic(settings, topic, timeout=timeout)
-    assert found is not None
+    return _shown(settings, topic, timeout)
+
+
+def _shown(settings: BrokerSettings, topic: str, timeout: float) -> Topic:
+    """Wait for a topic that was created: a broker acknowledges it a moment before it shows it."""
+    clock = SystemClock()
+    deadline = Deadline.after(timeout, clock)
+    while (found := describe_topic(settings, topic, timeout=timeout)) is None:
+        if deadline.expired():
+            name = full_name(settings, topic)
+            raise UnavailableError(
+                "broker", f"topic {name} was created and is not shown after {timeout:.0f} s"
+            )
+        clock.sleep(_LOOK_SECONDS)
     return found

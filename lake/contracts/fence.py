@@ -70,7 +70,7 @@ class ContractMovedError(ConflictError):
         state = f"waits for the deploy of {found}" if deploying else f"is held to {found}"
         super().__init__(
             f"{table} {state}, and this process has {own}",
-            hint="lake contract check; then lake contract deploy, or start landing again with that contract",
+            hint="lake contract diff, then lake contract deploy; or go back to the contract that is deployed",
         )
         self.found = found
         self.deploying = deploying

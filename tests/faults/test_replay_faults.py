@@ -307,6 +307,7 @@ def test_a_table_that_is_replayed_into_is_cared_for(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("small_chunks")
 def test_random_crashes_and_meddlers_never_double_a_record(world: RefusedWorld) -> None:
     """Replays die at random commits while others land and replay; the seed is printed."""

@@ -49,8 +49,9 @@ def test_a_log_whose_retention_passed_the_position_stops_landing(kafka_world: To
     before = len(world.raw())
     world.produce(90)
     ends = [TopicPartition(world.topic, p, OFFSET_END) for p in range(PARTITIONS)]
-    for deleted in admin(world).delete_records(ends).values():
-        deleted.result()
+    client = admin(world)
+    for deleted in client.delete_records(ends).values():
+        deleted.result(30)
 
     with pytest.raises(HistoryError, match="records are gone") as caught:
         run_streams(world.settings, [world.contract])
@@ -64,8 +65,9 @@ def test_a_topic_made_anew_on_kafka_stops_landing(kafka_world: TopicWorld) -> No
     world = kafka_world
     world.produce(60)
     run_streams(world.settings, [world.contract])
-    admin(world).delete_topics([world.topic])[world.topic].result()
-    until(lambda: world.topic not in admin(world).list_topics(timeout=10).topics)
+    client = admin(world)
+    client.delete_topics([world.topic])[world.topic].result(30)
+    until(lambda: world.topic not in client.list_topics(timeout=10).topics)
     create_topic(world.settings.broker, world.contract.topic, partitions=PARTITIONS)
 
     with pytest.raises(HistoryError, match="topic id"):
