@@ -122,5 +122,6 @@ def test_digests_do_not_move():
         "coupons": "db3831981e0c08bd",
         "demographics": "2d1be2f9070b68ea",
         "products": "246bfb32e40d45f9",
+        "promotions": "eb0ef9562e5686e4",
         "transactions": "173bc3673cafd713",
     }
