@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lake.catalog.answers import columns_of, read_view_texts
     from lake.catalog.commits import Conflict
     from lake.catalog.evolve import COMMENT, Evolution, evolve
+    from lake.catalog.horizons import complete_up_to, read_stream
     from lake.catalog.open import open_catalog, within
     from lake.catalog.published import snapshot_at
     from lake.catalog.tables import drop_table, list_tables, load_table
@@ -24,6 +25,7 @@ __all__ = [
     "Evolution",
     "ViewSpec",
     "columns_of",
+    "complete_up_to",
     "drop_table",
     "drop_view",
     "evolve",
@@ -34,6 +36,7 @@ __all__ = [
     "load_view",
     "open_catalog",
     "put_view",
+    "read_stream",
     "read_view_texts",
     "snapshot_at",
     "tidy",
@@ -44,6 +47,7 @@ _HOMES = {
     "answers": ("columns_of", "read_view_texts"),
     "commits": ("Conflict",),
     "evolve": ("COMMENT", "Evolution", "evolve"),
+    "horizons": ("complete_up_to", "read_stream"),
     "open": ("open_catalog", "within"),
     "published": ("snapshot_at",),
     "tables": ("drop_table", "list_tables", "load_table"),

@@ -8,9 +8,8 @@ from typing import Any
 from sqlglot import exp
 from sqlmesh.core.engine_adapter.base import EngineAdapter
 
-from lake.catalog.horizons import complete_up_to, read_stream
-from lake.catalog.tables import load_table
 from lake.errors import LakeError
+from lake.mesh import iceberg
 from lake.mesh.errors import StockError, as_stock
 from lake.mesh.resolve import table_name
 from lake.mesh.runtime import Runtime
@@ -39,11 +38,11 @@ class SharedAdapter(EngineAdapter):
     def landed_up_to(self, schema: str, stream: str) -> tuple[bool, datetime | None]:
         """Tell for signals whether landing says up to when a stream is complete, and what it says."""
         try:
-            state = load_table(self.runtime.catalog, TableName(schema=schema, name=stream))
-            horizons = () if state is None else read_stream(state)
+            state = iceberg.load_table(self.runtime.catalog, TableName(schema=schema, name=stream))
+            horizons = () if state is None else iceberg.read_stream(state)
         except LakeError as error:
             raise as_stock(error) from error
-        return bool(horizons), complete_up_to(horizons)
+        return bool(horizons), iceberg.complete_up_to(horizons)
 
     def share(self, runtime: Runtime) -> None:
         """Work for the same plan or run as another adapter."""
