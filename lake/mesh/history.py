@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import concurrent.futures.thread  # noqa: F401  registers before us that pools end, so it acts after us
 import queue
 import threading
 from collections.abc import Callable
@@ -71,7 +72,7 @@ class History:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="history", daemon=True)
                 self._thread.start()
-                atexit.register(self.flush)
+                _before_exit(self.flush)
 
     def _work(self) -> None:
         ready = False
@@ -111,3 +112,11 @@ class History:
             except queue.Empty:
                 break
         return batch
+
+
+def _before_exit(act: Callable[[], object]) -> None:
+    """Have something done when the program ends and its thread pools still take work.
+
+    `atexit` comes too late for that: files are written by pools, and the last act is to write some.
+    """
+    getattr(threading, "_register_atexit", atexit.register)(act)
