@@ -91,7 +91,9 @@ def _measure(project: Project, part: str, token: str, *, keys: bool) -> float:
 
 def _send(url: str, token: str, keys: bool, numbers: Iterator[int], requests: int) -> None:  # noqa: FBT001
     headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
-    with httpx.Client(headers=headers, timeout=60) as client:
+    # The floor says that it is ready a moment before it listens.
+    transport = httpx.HTTPTransport(retries=8)
+    with httpx.Client(headers=headers, timeout=60, transport=transport) as client:
         for _ in range(requests):
             number = next(numbers)
             extra = {"idempotency-key": f"{time.monotonic_ns()}-{number}"} if keys else {}
