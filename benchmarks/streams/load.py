@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ class Loads:
         self._spent.append(now - self._before)
         if progress.commits in self._marks:
             self.found.append({"commits": progress.commits, **self._look()})
+            print(self.found[-1], file=sys.stderr, flush=True)  # a long run shows how far it is
         self._before = cpu()
 
     def _look(self) -> dict[str, float]:

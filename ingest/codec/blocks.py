@@ -10,7 +10,10 @@ from ingest.codec.columns import FastDecoder, StrangerError, are_all_plain, are_
 from ingest.codec.decoded import Decoded, Found, row_schema
 from ingest.codec.pieces import read_pieces, read_rows
 from ingest.codec.rows import Row, decode_row
+from ingest.codec.screen import Screen
 from lake.types import Field
+
+_MOST_SUSPECTS = 4  # a block in which more than one of so many records is a suspect is read in pieces
 
 
 class JsonCodec:
@@ -20,30 +23,59 @@ class JsonCodec:
         self._fields = fields
         self._schema = row_schema(fields)
         self._fast = FastDecoder(fields)
+        self._screen = Screen(fields) if self._fast.usable else None
         self._all_known = True  # no record yet had a member that no column has
+        self._had_bad = False  # the last block did not go as a whole: the next one may be like it
 
     def decode(self, payloads: Sequence[bytes | None], *, skip: int = 0) -> Decoded:
         """Return a row for every readable record and the reasons for the others."""
         if skip:
             payloads = [payload[skip:] if payload is not None else None for payload in payloads]
-        found, every = Found(), range(len(payloads))
+        found = Found()
         if not self._fast.usable:
-            read_rows(payloads, every, found, self._schema, self._row)
+            read_rows(payloads, range(len(payloads)), found, self._schema, self._row)
             return found.result(self._schema)
-        blob = b"\n".join([payload or b"" for payload in payloads])
-        table = self._whole(blob, len(payloads))
+        if not self._take_blocks(payloads, found):
+            self._take_pieces(payloads, found)
+        return found.result(self._schema)
+
+    def _take_blocks(self, payloads: Sequence[bytes | None], found: Found) -> bool:
+        """Decode as one block, with the suspects left out or without; tells whether that went."""
+        if self._had_bad and self._take_most(payloads, found):
+            return True
+        is_whole = self._take_whole(payloads, range(len(payloads)), found)
+        had_bad, self._had_bad = self._had_bad, not is_whole
+        return is_whole or (not had_bad and self._take_most(payloads, found))
+
+    def _take_whole(self, payloads: Sequence[bytes | None], places: Sequence[int], found: Found) -> bool:
+        """Decode records as one block; tells whether that went."""
+        table = self._whole(b"\n".join([payload or b"" for payload in payloads]), len(payloads))
         if table is not None:
-            found.add(table.cast(self._schema), every)
-            return found.result(self._schema)
-        if are_all_plain(blob, len(payloads)):
-            self._pieces(payloads, every, found, has_failed=True)
-            return found.result(self._schema)
+            found.add(table.cast(self._schema), places)
+        return table is not None
+
+    def _take_most(self, payloads: Sequence[bytes | None], found: Found) -> bool:
+        """Decode all but the suspects as one block, and those row by row; tells whether that went."""
+        assert self._screen is not None
+        suspects = self._screen.suspects(payloads)
+        if not 0 < _MOST_SUSPECTS * len(suspects) < len(payloads):
+            return False
+        chosen = set(suspects)
+        others = [n for n in range(len(payloads)) if n not in chosen]
+        if not self._take_whole([payloads[n] for n in others], others, found):
+            return False
+        read_rows([payloads[n] for n in suspects], suspects, found, self._schema, self._row)
+        return True
+
+    def _take_pieces(self, payloads: Sequence[bytes | None], found: Found) -> None:
+        """Decode plain records in pieces, and the others row by row."""
+        every = range(len(payloads))
         plain = [n for n in every if is_plain(payloads[n])]
-        self._pieces([payloads[n] for n in plain], plain, found)
+        is_same = len(plain) == len(payloads)  # that they don't go as one block is known
+        self._pieces([payloads[n] for n in plain], plain, found, has_failed=is_same)
         chosen = set(plain)
         others = [n for n in every if n not in chosen]
         read_rows([payloads[n] for n in others], others, found, self._schema, self._row)
-        return found.result(self._schema)
 
     def _whole(self, blob: bytes, count: int) -> pa.Table | None:
         """Decode a block as a whole; None when a record of it needs a look of its own."""

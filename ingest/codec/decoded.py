@@ -65,6 +65,7 @@ class Found:
         self.bad: list[BadRow] = []
 
     def add(self, rows: pa.Table, places: Sequence[int]) -> None:
+        """Take rows with their places in the block, ascending."""
         self._tables.append(rows)
         self._places.append(places)
 
@@ -85,5 +86,7 @@ class Found:
         if not bad and len(self._tables) <= 1:
             return Decoded(rows=rows, indexes=None)
         places = pa.array(list(chain.from_iterable(self._places)), pa.int64())
+        if len(self._tables) == 1:
+            return Decoded(rows=rows, indexes=places, bad=bad)
         order = pc.array_sort_indices(places)
         return Decoded(rows=rows.take(order), indexes=places.take(order) if bad else None, bad=bad)

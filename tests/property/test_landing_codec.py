@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ingest.codec import JsonCodec
+from ingest.codec import JsonCodec, blocks
 from ingest.codec.columns import FastDecoder, StrangerError, are_all_plain, are_joined, is_plain
-from ingest.codec.rows import decode_row
+from ingest.codec.rows import Row, decode_row
 from lake.types import Decimal, Field, Primitive
 
 FIELDS = (
@@ -372,12 +372,47 @@ def test_good_records_take_the_fast_path() -> None:
     assert table.column("d").to_pylist() == [Number("0.50")] * 5
 
 
-def test_one_poison_costs_a_few_pieces_of_its_block() -> None:
-    """A bad record sends its neighbours through the fast path again, not row by row."""
-    good = b'{"i":1,"d":0.50,"t":"2025-11-30T11:53:26Z"}'
-    payloads: list[bytes | None] = [good] * 8192
-    payloads[5000] = b'{"i":"5"}'
-    decoded = CODEC.decode(payloads)
-    assert [bad.index for bad in decoded.bad] == [5000]
-    assert decoded.bad[0].failures[0].path == "i"
-    assert decoded.rows.num_rows == 8191
+GOOD = b'{"i":1,"w":2,"d":0.50,"f":1.5,"s":"a","b":true,"t":"2025-11-30T11:53:26Z","y":"2025-11-30"}'
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 39), PAYLOADS), min_size=1, max_size=9))
+@example([(3, b'{"i":1}\n{"i":2}')])
+@example([(0, b'{"i":"5"}'), (39, b'{"y":"2025-02-30"}')])
+@example([(5, b'{"t":"2025-11-30 11:53:26Z"}')])
+@example([(5, b'{"d":10000000000}')])
+@example([(5, b'{"i":1,"i":2}')])
+def test_a_few_odd_records_among_good_ones_are_read_as_they_would_be_alone(
+    odd: list[tuple[int, bytes | None]],
+) -> None:
+    """Suspects are left out of the block, at once where the block before had some too."""
+    payloads: list[bytes | None] = [GOOD] * 40
+    for place, payload in odd:
+        payloads[place] = payload
+    codec = JsonCodec(FIELDS)
+    for _ in range(3):
+        assert_block(codec, payloads)
+    assert_block(codec, [GOOD] * 3)
+
+
+@pytest.mark.parametrize(
+    "poison", [b"\xff", b'{"i":"5"}', b'{"i":1', b'{"y":"2025-02-30"}', b'{"f":true}', b'{"w":2147483648}']
+)
+def test_bad_records_are_the_only_ones_that_are_read_row_by_row(
+    poison: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in a hundred, of whatever kind: else each would cost a part of its block."""
+    read: list[bytes | None] = []
+
+    def counting(payload: bytes | None, fields: tuple[Field, ...]) -> Row:
+        read.append(payload)
+        return decode_row(payload, fields)
+
+    monkeypatch.setattr(blocks, "decode_row", counting)
+    payloads: list[bytes | None] = [GOOD] * 2000
+    payloads[50::100] = [poison] * 20
+    codec = JsonCodec(FIELDS)
+    for _ in range(2):
+        decoded = codec.decode(payloads)
+        assert [bad.index for bad in decoded.bad] == list(range(50, 2000, 100))
+    assert read == [poison] * 40
