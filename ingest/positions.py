@@ -5,8 +5,9 @@ snapshot that it adds and that snapshot's sequence number, in the same commit as
 the position can't disagree, an expired snapshot takes no position with it, and a rollback of main shows.
 
 Beside it `ingest.horizon.<cluster>/<topic id>/<partition>` says, for every partition of the topic that
-landing has been given, up to what time it has landed (`horizon`): JSON with `newest`, the newest landed
-event time, and `looked`, a moment at which the partition was read to its end; ISO 8601 in UTC, or null.
+landing has been given, up to what time it has landed (`lake.catalog.horizons`): JSON with `newest`, the
+newest landed event time, and `looked`, a moment at which the partition was read to its end; ISO 8601 in
+UTC, or null.
 """
 
 from __future__ import annotations
