@@ -65,9 +65,12 @@ class _Stored(msgspec.Struct):
     commits: int = 0
 
 
+PREFIX = "ingest.cursor."
+
+
 def property_name(source: str, resource: str) -> str:
     """Return the table property that holds a resource's cursor."""
-    return f"ingest.cursor.{source}/{resource}"
+    return f"{PREFIX}{source}/{resource}"
 
 
 def see(cursor: Cursor, newest: Instant | None, like: Primitive) -> Cursor:

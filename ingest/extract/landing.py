@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.care import TableCare
-from ingest.extract.cursor import Cursor, property_name
+from ingest.extract.cursor import PREFIX, Cursor, property_name
 from ingest.extract.quarantined import Quarantined
 from ingest.quarantine import BadRecord, to_rows
 from ingest.quarantine.breaker import Judged, StreamBreaker
@@ -106,6 +106,17 @@ class ResourceTables:
     def next_number(self) -> int:
         """The running number that no record has, in neither table (2)."""
         return max(self._raw.cursor.sequence, self._quarantine.cursor.sequence)
+
+    def landed_by_others(self) -> dict[str, tuple[str, bool]]:
+        """Return which files other origins land in this table: by key who does, and whether it is done."""
+        found: dict[str, tuple[str, bool]] = {}
+        for name, text in self._raw.state.properties.items():
+            if name.startswith(PREFIX) and name != self._property:
+                place = Cursor.from_json(text, table=str(self._raw.state.name)).place
+                origin = name.removeprefix(PREFIX)
+                found |= dict.fromkeys(place.get("open", {}), (origin, False))
+                found |= dict.fromkeys(place.get("files", {}), (origin, True))
+        return found
 
     def rows(
         self, columns: Sequence[str], *, at_least: Mapping[str, str | int] | None = None

@@ -237,5 +237,11 @@ def test_a_file_landed_by_hand_lands_once_whatever_it_is_called(shop: Settings):
     reports = [land_file(shop, str(path), "sales") for path in (one, other)]
 
     assert [r.landed for r in reports] == [3, 0]
+    write_source(shop.project_root, "*.csv")
+    source = shop.project_root / "ingest/sources/shop.yaml"
+    source.write_text(source.read_text().replace("path: ", "identity: content, path: "))
+    write_csv(other.with_name("new.csv"), range(7, 9))
+    assert run(shop).landed == 2, "the source knows the content that landed by hand"
+    assert land_file(shop, str(other.with_name("new.csv")), "sales").landed == 0
     with pytest.raises(BadInputError, match="no contract describes the stream nothing"):
         land_file(shop, str(one), "nothing")

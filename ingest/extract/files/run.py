@@ -1,6 +1,7 @@
 """Land files, each once: many small ones in one commit, a large one in several.
 
-1. Files that the cursor knows are passed over; one that changed under its name is refused.
+1. Files that the cursor knows are passed over; one that changed under its name is refused. Content that
+   another origin landed in this table, as `lake land` does, is passed over, too.
 2. A file begins at the row that its last commit reached. Rows are known by file and number.
 3. A commit takes rows of one or more files, and the cursor says which are done and how far one is.
 4. A file that can't be read takes back what of it is not committed; the others land, then it is an error.
@@ -74,6 +75,7 @@ class FilesRun:
         started = self._clock.monotonic()
         before = self._tables.stored
         self._cursor = before
+        self._others = self._tables.landed_by_others()
         failures: list[LakeError] = []
         todo = [file for file in files if self._is_new(file, failures)]  # 1
         if len(before.place.get("files", {})) + len(todo) > MOST_FILES:
@@ -109,6 +111,16 @@ class FilesRun:
         )
 
     def _is_new(self, file: FoundFile, failures: list[LakeError]) -> bool:
+        origin, is_done = self._others.get(file.key, ("", False))
+        if origin and not is_done:
+            failures.append(
+                TerminalError(
+                    f"{file.name} has landed in part by {origin}",
+                    hint=f"lake extract run {origin}, or lake land it again: that lands the rest",
+                )
+            )
+        if origin:
+            return False
         known = self._cursor.place.get("files", {}).get(file.key)
         begun = self._cursor.place.get("open", {}).get(file.key)
         found = known or (begun[0] if begun else None)
