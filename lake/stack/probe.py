@@ -111,7 +111,8 @@ def trino(settings: TrinoSettings, sql: str, *, timeout: float = TRINO_SECONDS) 
                     return Answer(ok=True, detail=f"signed in as {user}")
                 seen = client.get(page["nextUri"])
         refused = seen.status_code in {401, 403}
-        detail = f"password of {user} refused" if refused else f"HTTP {seen.status_code} for a statement"
+        said = f"HTTP {seen.status_code} for a statement: {seen.text.strip()[:120]}"
+        detail = f"password of {user} refused" if refused else " ".join(said.split())
         return Answer(ok=False, detail=detail)
 
     return _timed(ask)
