@@ -8,12 +8,10 @@ import pyarrow as pa
 
 from ingest.codec.columns import FastDecoder, StrangerError, are_all_plain, are_joined, is_plain
 from ingest.codec.decoded import Decoded, Found, row_schema
-from ingest.codec.pieces import read_pieces, read_rows
+from ingest.codec.pieces import read_most, read_pieces, read_rows
 from ingest.codec.rows import Row, decode_row
 from ingest.codec.screen import Screen
 from lake.types import Field
-
-_MOST_SUSPECTS = 4  # a block in which more than one of so many records is a suspect is read in pieces
 
 
 class JsonCodec:
@@ -43,29 +41,24 @@ class JsonCodec:
         """Decode as one block, with the suspects left out or without; tells whether that went."""
         if self._had_bad and self._take_most(payloads, found):
             return True
-        is_whole = self._take_whole(payloads, range(len(payloads)), found)
-        had_bad, self._had_bad = self._had_bad, not is_whole
-        return is_whole or (not had_bad and self._take_most(payloads, found))
-
-    def _take_whole(self, payloads: Sequence[bytes | None], places: Sequence[int], found: Found) -> bool:
-        """Decode records as one block; tells whether that went."""
-        table = self._whole(b"\n".join([payload or b"" for payload in payloads]), len(payloads))
+        table = self._whole(payloads)
+        had_bad, self._had_bad = self._had_bad, table is None
         if table is not None:
-            found.add(table.cast(self._schema), places)
-        return table is not None
+            found.add(table, range(len(payloads)))
+            return True
+        return not had_bad and self._take_most(payloads, found)
 
     def _take_most(self, payloads: Sequence[bytes | None], found: Found) -> bool:
-        """Decode all but the suspects as one block, and those row by row; tells whether that went."""
         assert self._screen is not None
-        suspects = self._screen.suspects(payloads)
-        if not 0 < _MOST_SUSPECTS * len(suspects) < len(payloads):
-            return False
-        chosen = set(suspects)
-        others = [n for n in range(len(payloads)) if n not in chosen]
-        if not self._take_whole([payloads[n] for n in others], others, found):
-            return False
-        read_rows([payloads[n] for n in suspects], suspects, found, self._schema, self._row)
-        return True
+        return read_most(
+            payloads,
+            range(len(payloads)),
+            found,
+            self._schema,
+            fast=self._whole,
+            slow=self._row,
+            search=self._screen.suspects,
+        )
 
     def _take_pieces(self, payloads: Sequence[bytes | None], found: Found) -> None:
         """Decode plain records in pieces, and the others row by row."""
@@ -77,8 +70,12 @@ class JsonCodec:
         others = [n for n in every if n not in chosen]
         read_rows([payloads[n] for n in others], others, found, self._schema, self._row)
 
-    def _whole(self, blob: bytes, count: int) -> pa.Table | None:
+    def _whole(self, payloads: Sequence[bytes | None]) -> pa.Table | None:
         """Decode a block as a whole; None when a record of it needs a look of its own."""
+        table = self._joined(b"\n".join([payload or b"" for payload in payloads]), len(payloads))
+        return None if table is None else table.cast(self._schema)
+
+    def _joined(self, blob: bytes, count: int) -> pa.Table | None:
         if self._all_known and are_joined(blob, count):
             try:
                 return self._fast.decode_known(blob, count)

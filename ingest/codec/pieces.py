@@ -1,4 +1,8 @@
-"""Read a block fast as a whole, slow only around the records that need it."""
+"""Read a block fast as a whole, slow only the records that need it, or those around them.
+
+A block that failed is first searched for suspects: records for whose sake it may have. What is left is
+tried as a block again. Where that fails too, it is cut into pieces, down to single records.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +16,26 @@ from ingest.codec.rows import Row
 
 _PIECES = 16  # a block that failed is tried again in so many pieces
 _SMALL = 16  # a piece of this size is read row by row
+_MOST_SUSPECTS = 4  # a block in which more than one of so many records is a suspect is read in pieces
 
 Fast = Callable[[Sequence[Any]], pa.Table | None]
 Slow = Callable[[bytes | None], Row]
+Search = Callable[[Sequence[Any]], list[int]]
 
 
 def read_in_pieces(
-    payloads: Sequence[bytes | None], found: Found, schema: pa.Schema, *, fast: Fast | None, slow: Slow
+    payloads: Sequence[bytes | None],
+    found: Found,
+    schema: pa.Schema,
+    *,
+    fast: Fast | None,
+    slow: Slow,
+    search: Search,
 ) -> None:
     """Read records by columns where that goes, row by row where it doesn't.
 
-    `fast` takes records that are there and says None when one of them needs the slow path.
+    `fast` takes records that are there and says None when one of them needs the slow path; `search` gives
+    the places of those that probably do.
     """
     if fast is None:
         read_rows(payloads, range(len(payloads)), found, schema, slow)
@@ -34,7 +47,34 @@ def read_in_pieces(
         there = [payloads[n] for n in places]
         missing = [n for n, payload in enumerate(payloads) if payload is None]
         read_rows([None] * len(missing), missing, found, schema, slow)
-    read_pieces(there, places, found, schema, fast=fast, slow=slow)
+    if there and (table := fast(there)) is not None:
+        found.add(table, places)
+    elif not read_most(there, places, found, schema, fast=fast, slow=slow, search=search):
+        read_pieces(there, places, found, schema, fast=fast, slow=slow, has_failed=True)
+
+
+def read_most(
+    payloads: Sequence[Any],
+    places: Sequence[int],
+    found: Found,
+    schema: pa.Schema,
+    *,
+    fast: Fast,
+    slow: Slow,
+    search: Search,
+) -> bool:
+    """Read all but the suspects as one block, and those row by row; tells whether that went."""
+    suspects = search(payloads)
+    if not 0 < _MOST_SUSPECTS * len(suspects) < len(payloads):
+        return False
+    chosen = set(suspects)
+    others = [n for n in range(len(payloads)) if n not in chosen]
+    table = fast([payloads[n] for n in others])
+    if table is None:
+        return False
+    found.add(table, [places[n] for n in others])
+    read_rows([payloads[n] for n in suspects], [places[n] for n in suspects], found, schema, slow)
+    return True
 
 
 def read_pieces(

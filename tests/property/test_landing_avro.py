@@ -8,10 +8,12 @@ from typing import Any
 
 import fastavro
 import pyarrow as pa
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest.codec.avro import AvroCodec
+from ingest.codec.avro import codec as codec_module
 from ingest.codec.avro.rows import decode_row
 from lake.types import Decimal, Field, ListOf, Primitive, Struct
 
@@ -258,3 +260,25 @@ def test_good_records_take_the_fast_path_and_keep_their_values(value: dict[str, 
         or row["d"].is_finite()
     )
     assert row["gone"] is None
+
+
+def test_bytes_that_are_no_record_are_found_without_reading_their_neighbours_row_by_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One in a hundred, cut off or with something behind it."""
+    read: list[bytes] = []
+    slow = codec_module.decode_row
+
+    def counting(payload: bytes, *arguments: Any, **options: Any) -> Any:
+        read.append(payload)
+        return slow(payload, *arguments, **options)
+
+    monkeypatch.setattr(codec_module, "decode_row", counting)
+    schema = {"type": "record", "name": "R", "fields": [{"name": "n", "type": "long"}]}
+    codec = codec_module.AvroCodec((Field(name="n", type=Primitive.LONG),), json.dumps(schema))
+    payloads = [b"\x02"] * 1000
+    payloads[50::100] = [b"\x80", b"\x02\x02"] * 5
+    decoded = codec.decode(payloads)
+    assert [bad.index for bad in decoded.bad] == list(range(50, 1000, 100))
+    assert read == [b"\x80", b"\x02\x02"] * 5
+    assert decoded.rows.column("n").to_pylist() == [1] * 990

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ingest.codec.frame import SchemaMisfitError
 from ingest.codec.protobuf import ProtobufCodec
+from ingest.codec.protobuf import codec as codec_module
 from ingest.codec.protobuf.codec import read_indexes
 from lake.broker import SchemaFile
 from lake.types import Decimal, Field, ListOf, MapOf, Primitive, Struct
@@ -305,3 +306,25 @@ def test_maps_and_misfits_are_told_apart() -> None:
     assert [failure.path for failure in bad.failures] == ["s", "again"]
     with pytest.raises(SchemaMisfitError, match=r"lakemesh_record\.proto"):
         ProtobufCodec(FIELDS, "message {")
+
+
+def test_bytes_that_are_no_message_are_found_without_reading_their_neighbours_row_by_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One in a hundred, cut off."""
+    read: list[bytes] = []
+    slow = codec_module.decode_row
+
+    def counting(payload: bytes, *arguments: Any) -> Any:
+        read.append(payload)
+        return slow(payload, *arguments)
+
+    monkeypatch.setattr(codec_module, "decode_row", counting)
+    text = 'syntax = "proto3"; message R { int64 n = 1; }'
+    codec = codec_module.ProtobufCodec((Field(name="n", type=Primitive.LONG),), text)
+    payloads = [b"\x08\x01"] * 1000
+    payloads[50::100] = [b"\x08"] * 10
+    decoded = codec.decode(payloads)
+    assert [bad.index for bad in decoded.bad] == list(range(50, 1000, 100))
+    assert read == [b"\x08"] * 10
+    assert decoded.rows.column("n").to_pylist() == [1] * 990

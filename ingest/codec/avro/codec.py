@@ -43,6 +43,7 @@ class AvroCodec:
             self._row_schema,
             fast=(lambda block: self._fast.decode(block, skip=skip)) if self._fast.usable else None,
             slow=lambda payload: self._row(payload, skip),
+            search=lambda block: self._fast.search(block, skip=skip),
         )
         return found.result(self._row_schema)
 

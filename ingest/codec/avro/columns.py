@@ -33,6 +33,7 @@ from lake.catalog import arrow_type
 from lake.types import Decimal, Field, FieldType, ListOf, Primitive, Struct
 
 _END = "__end"
+_RECORDS_PER_LOOK = 5  # while bad records are searched for: with more looks reading row by row is no slower
 _NULL = Scalar(physical="null")
 _LONG = pa.int64()
 _YEAR_1 = -62_135_596_800_000_000  # microseconds of 0001-01-01T00:00:00Z
@@ -61,13 +62,8 @@ class FastAvro:
 
     def decode(self, payloads: Sequence[bytes], *, skip: int) -> pa.Table | None:
         """Return the rows of payloads, in their order; None when one of them needs the slow path."""
-        end = self._end
-        longer = [payload + end for payload in payloads]
-        batch = refused(lambda: pyruhvro.deserialize_array(longer, self._schemas[skip]))
+        batch = self._read(self._longer(payloads), skip)
         if batch is None:
-            return None
-        last = batch.column(_END).view(_LONG)
-        if batch.num_rows != len(payloads) or not _are_all(last, self._mark):
             return None
         try:
             for name, kind in self._texts:
@@ -81,6 +77,35 @@ class FastAvro:
             return pa.Table.from_arrays(columns, schema=self._row_schema)
         except (_SlowError, pa.ArrowInvalid):
             return None
+
+    def search(self, payloads: Sequence[bytes], *, skip: int) -> list[int]:
+        """Return the places of records whose bytes the schema does not fit, found by halving; [] for many."""
+        longer, found = self._longer(payloads), []
+        spans, left = [(0, len(longer))], len(longer) // _RECORDS_PER_LOOK
+        while spans:
+            if not left:
+                return []
+            left -= 1
+            begin, end = spans.pop()
+            if self._read(longer[begin:end], skip) is not None:
+                continue
+            if end - begin == 1:
+                found.append(begin)
+                continue
+            middle = (begin + end) // 2
+            spans += [(middle, end), (begin, middle)]
+        return found
+
+    def _longer(self, payloads: Sequence[bytes]) -> list[bytes]:
+        end = self._end
+        return [payload + end for payload in payloads]
+
+    def _read(self, longer: Sequence[bytes], skip: int) -> pa.RecordBatch | None:
+        """Read records by the library; None when one of them is none of the schema's, or more than one."""
+        batch = refused(lambda: pyruhvro.deserialize_array(longer, self._schemas[skip]))
+        if batch is None or batch.num_rows != len(longer):
+            return None
+        return batch if _are_all(batch.column(_END).view(_LONG), self._mark) else None
 
 
 def _random_end() -> tuple[bytes, int]:

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from google.protobuf.message import DecodeError
+
 from ingest.codec.decoded import Decoded, Found, row_schema
 from ingest.codec.frame import EMPTY, FRAME, SCHEMA, SIZE, SchemaMisfitError
 from ingest.codec.pieces import read_in_pieces
@@ -72,7 +74,7 @@ class ProtobufCodec:
         bodies = [payload[start:] if payload is not None else None for payload in payloads]
         part = Found()
         fast = codec.fast.decode if codec.fast.usable else None
-        read_in_pieces(bodies, part, self._row_schema, fast=fast, slow=codec.row)
+        read_in_pieces(bodies, part, self._row_schema, fast=fast, slow=codec.row, search=codec.search)
         found.merge(part.result(self._row_schema), places)
 
     def _message(self, indexes: tuple[int, ...] | None) -> _MessageCodec | SchemaMisfitError:
@@ -116,6 +118,16 @@ class _MessageCodec:
     def row(self, payload: bytes | None) -> Row:
         """Read one message by the slow path; a message of no bytes is one with nothing set."""
         return _EMPTY if payload is None else decode_row(payload, self._class.FromString, self._fits)
+
+    def search(self, payloads: Sequence[bytes]) -> list[int]:
+        """Return the places of messages that can't be read at all."""
+        found = []
+        for place, payload in enumerate(payloads):
+            try:
+                self._class.FromString(payload)
+            except (DecodeError, RecursionError):
+                found.append(place)
+        return found
 
 
 _EMPTY = Row(values={}, failures=(Failure(rule=EMPTY, path="", message="the record has no value"),))
