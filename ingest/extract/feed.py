@@ -14,6 +14,9 @@ class Feed(Protocol):
     ascending: bool
     """Records come in the order of the cursor's column: what has landed is complete up to the newest."""
 
+    resumed: bool
+    """The walk goes on with what an earlier run left: what changed since then may have slipped past it."""
+
     complete: bool
     """The walk began at the beginning: what it did not meet is not there."""
 

@@ -3,8 +3,11 @@
 1. Ask for everything from the cursor on, `lookback` earlier; "not changed" ends the run.
 2. Every `commit_rows` records: check, leave out what is known, commit rows and cursor together.
 3. After a complete walk of a full refresh, what it did not meet is gone: land that as deletes.
-4. The last commit moves the cursor. Before it, an API is asked once more from there on: when its answer
-   is complete and holds nothing new, its ETag is kept, so that the next run can end at 1.
+4. The last commit moves the cursor, unless the walk went on with a killed one's: pages are cut anew when
+   records change, so what was not seen yet may have moved to pages that were. The next walk, from where
+   the killed one began, meets it; what is known is left out. Before that commit an API is asked once more
+   from there on: when its answer is complete and holds nothing new, its ETag is kept, so that the next run
+   can end at 1.
 """
 
 from __future__ import annotations
@@ -147,7 +150,8 @@ class ResourceRun:
     def _land(self, step: Step, *, last: bool) -> None:
         cursor, fresh = step.cursor, step.fresh
         if last:  # 4
-            cursor = end_walk(cursor, self._keys.instant_type)
+            if not self._feed.resumed:
+                cursor = end_walk(cursor, self._keys.instant_type)
             moved = fresh.count + self._landed + self._bad > 0
             since = self._ask_from(cursor)
             cursor = replace(cursor, place=self._feed.settled(since, self._is_known, moved=moved))

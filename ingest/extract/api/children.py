@@ -112,7 +112,7 @@ def newest_parents(
 class ChildFeed:
     """One walk over the children of all parents that are due."""
 
-    ascending = False
+    ascending = resumed = False
 
     def __init__(
         self,

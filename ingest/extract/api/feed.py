@@ -42,7 +42,7 @@ class ApiFeed:
         self._stop = stop
         self._whole: Answer | None = None  # the answer that was all there is
         self.ascending = resource.incremental is not None and resource.incremental.order == "ascending"
-        self.complete = False
+        self.resumed = self.complete = False
 
     def blocks(self) -> Iterator[Block]:
         """Yield a block per page; none when the API says that nothing changed."""
@@ -79,12 +79,16 @@ class ApiFeed:
     def _begin(self) -> tuple[Walk, Answer]:
         """Go on with the walk that an earlier run left, or ask for the first page."""
         first = Walk(resource=self._resource)
-        if (token := self._place.get(_PAGE)) is not None:
+        # Where order is promised the cursor stands at the last commit: asking from there needs no page.
+        if not self.ascending and (token := self._place.get(_PAGE)) is not None:
             walk = Walk(resource=self._resource, token=token)
             try:
-                return walk, self._client.fetch(self._resource, walk.ask(self._since))
+                answer = self._client.fetch(self._resource, walk.ask(self._since))
             except TerminalError as error:  # the API has forgotten its cursor
                 log.info("extract.walk_restarted", resource=self._resource.name, reason=error.message)
+            else:
+                self.resumed = True
+                return walk, answer
         validator = Validator(**{name: self._place.get(name) for name in _VALIDATORS})
         answer = self._client.fetch(self._resource, first.ask(self._since), validator=validator)
         self.complete = answer.page is not None

@@ -25,6 +25,7 @@ class PostgresFeed:
     """
 
     complete = True
+    resumed = False
 
     def __init__(
         self,

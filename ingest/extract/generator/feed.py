@@ -32,6 +32,7 @@ class DltFeed:
 
     ascending = False
     complete = True
+    resumed = False
 
     def __init__(self, source: str, resource: DltResource, settings: Settings, *, since: str | None) -> None:
         self._name = f"{source}/{resource.name}"
