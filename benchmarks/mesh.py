@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,15 +19,12 @@ from typing import Any
 import duckdb
 import sqlglot
 
-from benchmarks.promotions import promotion_figures
 from benchmarks.results import Figure, against_goal, write
+from benchmarks.sandbox import temporary_stack
 from lake.catalog.live_files import read_live_files
 from lake.catalog.open import open_catalog
 from lake.catalog.tables import load_table
-from lake.control import migrate
 from lake.mesh.lookup import resolve
-from lake.settings import Project, load_settings
-from lake.stack import start, stop
 from lake.types import TableName
 from tests.fakes.mesh import MeshProject, mesh_project
 
@@ -54,18 +50,8 @@ READS = (
 
 def main() -> None:
     """Run everything on a stack of its own."""
-    with tempfile.TemporaryDirectory(prefix="lakemesh-bench-") as folder:
-        project = Project(root=Path(folder).resolve())
-        (project.root / "config.yaml").touch()
-        try:
-            start(project)
-            settings = load_settings(project=project)
-            migrate(settings.postgres)
-            with mesh_project(project.root / "mesh", settings) as mesh:
-                figures = list(_figures(mesh, project.root))
-            write("mesh", [*figures, *promotion_figures(project)])
-        finally:
-            stop(project)
+    with temporary_stack() as (project, settings), mesh_project(project.root / "mesh", settings) as mesh:
+        write("mesh", list(_figures(mesh, project.root)))
 
 
 def _figures(mesh: MeshProject, folder: Path) -> Iterator[Figure]:

@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from benchmarks.results import Figure, against_goal, write
+from benchmarks.sandbox import temporary_stack
 from lake.catalog.live_files import LiveFiles, read_live_files
 from lake.catalog.open import open_catalog
 from lake.catalog.tables import load_table
-from lake.control import migrate
 from lake.mesh.session import open_session
-from lake.settings import Project, load_settings
-from lake.stack import start, stop
 from lake.types import TableName
 from tests.fakes.mesh import MeshProject, mesh_project
 
@@ -40,19 +36,11 @@ FROM generate_series(@start_date::TIMESTAMP, @end_date::TIMESTAMP, INTERVAL 1 DA
 
 def main() -> None:
     """Run both on a stack of their own."""
-    with tempfile.TemporaryDirectory(prefix="lakemesh-bench-") as folder:
-        project = Project(root=Path(folder).resolve())
-        (project.root / "config.yaml").touch()
-        try:
-            start(project)
-            settings = load_settings(project=project)
-            migrate(settings.postgres)
-            with mesh_project(project.root / "big", settings) as mesh:
-                figures = [*_one_day_of_many(mesh)]
-            with mesh_project(project.root / "many", settings) as mesh:
-                figures.append(_many_models(mesh))
-        finally:
-            stop(project)
+    with temporary_stack() as (project, settings):
+        with mesh_project(project.root / "big", settings) as mesh:
+            figures = [*_one_day_of_many(mesh)]
+        with mesh_project(project.root / "many", settings) as mesh:
+            figures.append(_many_models(mesh))
     write("mesh_scale", figures)
 
 

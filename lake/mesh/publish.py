@@ -93,6 +93,7 @@ class Publication:
     state: AttemptState = AttemptState.OPEN
     opened: bool = False
     landed: TableState | None = None
+    earlier: tuple[UUID, ...] = ()  # tries of the same publish that had not landed when they were looked for
 
     def begin(self, cursor: Any, table: TableName) -> None:
         """Open the transaction at the first write to the table; later writes join it (steps 0, 1)."""
@@ -213,8 +214,15 @@ class Publication:
                 f" ({unread.message})",
                 hint="lake up, then run the same command again: it finds out what landed",
             ) from error
-        if state is not None and str(self.attempt_id) in read_stamps(state.properties.get(STAMP)):
+        stamps = read_stamps(state.properties.get(STAMP)) if state is not None else ()
+        if str(self.attempt_id) in stamps:
             log.info("commit.landed_unacknowledged", table=str(self.table), attempt=str(self.attempt_id))
+            return
+        # A request that was lost on its way may have arrived only now; its rows passed the same audits.
+        if (late := next((tried for tried in self.earlier if str(tried) in stamps), None)) is not None:
+            log.info("commit.landed_late", table=str(self.table), attempt=str(late))
+            self._settle(AttemptState.CONFLICT, "an earlier try of this publish landed")
+            self.attempt_id = late
             return
         self._settle(AttemptState.CONFLICT, str(error)[:500])
         shown = engine_error(self.runtime.settings, f"publish {self.table}", error)
@@ -267,8 +275,10 @@ def publish(
     Raises what `evaluate` raises; PublishConflictError once the tries are used up.
     """
     clock = clock or SystemClock()
+    tried: list[UUID] = []
     for number in range(1, _ATTEMPTS + 1):
-        publication = kind(runtime=runtime, work=work, clock=clock)
+        publication = kind(runtime=runtime, work=work, clock=clock, earlier=tuple(tried))
+        tried.append(publication.attempt_id)
         runtime.publication = publication
         raised: BaseException | None = None
         try:

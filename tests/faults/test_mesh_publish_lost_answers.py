@@ -92,6 +92,20 @@ def test_a_commit_that_never_arrived_is_made_again_as_a_whole(bench: Bench, faul
     assert set(new[1:]) <= {AttemptState.CONFLICT}
 
 
+def test_a_commit_that_arrives_after_it_was_given_up_is_not_made_twice(bench: Bench) -> None:
+    """A model that appends: the first try lands while the second one commits, and counts as the publish."""
+    project, context = bench.project, bench.context
+    project.model("log", "kind INCREMENTAL_UNMANAGED, start '2026-01-01'", "SELECT day, v FROM {raw}.s")
+    context.load()
+    bench.proxy.arm(*[Fault.DROP_BEFORE] * 3, Fault.STRAGGLER)  # DuckDB itself sends it four times
+    project.plan(context)
+    assert bench.proxy.seen[-1] is Fault.STRAGGLER
+    table = ".".join(project.physical(context, "log"))
+    assert project.sql(f"SELECT COUNT(*) FROM lake.{table}") == project.sql("SELECT COUNT(*) FROM {raw}.s")
+    states = [a.state for a in read_attempts(project.settings.postgres, table)]
+    assert states == [AttemptState.CONFLICT, AttemptState.LANDED], "newest first"
+
+
 def test_an_outcome_that_cannot_be_read_back_is_found_out_by_the_next_plan(bench: Bench) -> None:
     """The catalog dies after it applied the commit: the plan fails and says so, the next one settles it."""
     from sqlmesh.utils.errors import PlanError

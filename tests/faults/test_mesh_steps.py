@@ -65,6 +65,7 @@ CASES = [
     )
     for name in STEPS
     for fault in Fault
+    if fault is not Fault.STRAGGLER  # of a publish only: test_mesh_publish_lost_answers
 ]
 
 
@@ -121,7 +122,7 @@ def world(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         world.warm.close()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("name", "fault"), CASES)
 def test_a_fault_at_any_step_leaves_old_or_new_and_the_next_plan_heals(
     world: World, name: str, fault: Fault
