@@ -73,6 +73,11 @@ def write_source(root: Path, path: str, commit_rows: int = 1000) -> None:
     (root / "ingest/sources/shop.yaml").write_text(text)
 
 
+def know_by_content(settings: Settings) -> None:
+    source = settings.project_root / "ingest/sources/shop.yaml"
+    source.write_text(source.read_text().replace("path: ", "identity: content, path: "))
+
+
 def run(settings: Settings) -> Any:
     (report,) = run_sources(settings)
     return report
@@ -228,6 +233,32 @@ def test_files_on_object_storage_land_by_a_manifest(shop: Settings):
     assert landed(shop) == [1, 2]
 
 
+def test_content_that_has_landed_in_part_is_left_to_who_began_it(
+    shop: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    """Landing it by hand as well would repeat what is there."""
+    write_source(shop.project_root, "data/*", commit_rows=2)
+    know_by_content(shop)
+    file = shop.project_root / "data/big.csv"
+    write_csv(file, range(40))
+    monkeypatch.setattr(ingest.extract.files.reader, "_BLOCK", 120)
+    real = ingest.extract.landing.commit
+
+    def commit(*args: Any, **options: Any) -> Any:
+        real(*args, **options)
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest.extract.landing, "commit", commit)
+        with pytest.raises(KilledError):
+            run(shop)
+
+    with pytest.raises(TerminalError, match=r"big\.csv.* has landed in part by shop/sales"):
+        land_file(shop, str(file), "sales")
+    run(shop)
+    assert landed(shop) == list(range(40))
+
+
 def test_a_file_landed_by_hand_lands_once_whatever_it_is_called(shop: Settings):
     """`lake land` knows a file by its content."""
     one, other = shop.project_root / "one.csv", shop.project_root / "other.csv"
@@ -238,8 +269,7 @@ def test_a_file_landed_by_hand_lands_once_whatever_it_is_called(shop: Settings):
 
     assert [r.landed for r in reports] == [3, 0]
     write_source(shop.project_root, "*.csv")
-    source = shop.project_root / "ingest/sources/shop.yaml"
-    source.write_text(source.read_text().replace("path: ", "identity: content, path: "))
+    know_by_content(shop)
     write_csv(other.with_name("new.csv"), range(7, 9))
     assert run(shop).landed == 2, "the source knows the content that landed by hand"
     assert land_file(shop, str(other.with_name("new.csv")), "sales").landed == 0

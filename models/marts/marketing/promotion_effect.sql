@@ -42,15 +42,23 @@ WITH newest AS (
   CROSS JOIN newest
   WHERE
     lines.retail_week < newest.open_week
+    AND lines.product_id IN (
+      SELECT
+        promotions.product_id
+      FROM staging.stg_retail__promotions AS promotions
+    )
   GROUP BY
     lines.product_id,
     lines.store_id,
     lines.retail_week
 ), weeks AS (
   SELECT DISTINCT
-    sold.store_id,
-    sold.retail_week
-  FROM sold
+    lines.store_id,
+    lines.retail_week
+  FROM staging.stg_retail__transactions AS lines
+  CROSS JOIN newest
+  WHERE
+    lines.retail_week < newest.open_week
 ), shops AS (
   SELECT
     weeks.store_id,
