@@ -49,4 +49,5 @@ def land(
     if not report.commits:
         frame.say("nothing new: this content has landed before")
         return
-    frame.say(f"{report.landed:,} rows landed in {report.stream}, {report.quarantined:,} quarantined")
+    rows = "row" if report.landed == 1 else "rows"
+    frame.say(f"{report.landed:,} {rows} landed in {report.stream}, {report.quarantined:,} quarantined")
