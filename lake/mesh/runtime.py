@@ -13,6 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from sqlmesh.core import constants
+
 from lake.control import migrate
 from lake.control.published import MartContract
 from lake.errors import LakeError
@@ -90,7 +92,12 @@ class Services:
             return self._locks.setdefault(table, threading.RLock())
 
     def open_connection(self) -> Any:
-        """Open DuckDB on the lake; what SQLMesh calls when it needs its first cursor."""
+        """Open DuckDB on the lake; what SQLMesh calls when it needs its first cursor.
+
+        From here on the process has DuckDB's threads, and a fork of it may wait for ever for one that it
+        hasn't: SQLMesh renders models in this process, no longer in forked ones.
+        """
+        constants.MAX_FORK_WORKERS = 1
         try:
             return open_engine(self.settings)
         except LakeError as error:

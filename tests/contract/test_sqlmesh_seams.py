@@ -193,3 +193,17 @@ def test_a_fresh_interpreter_knows_the_types_and_has_loaded_nothing_for_it() -> 
     )
     child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert child.returncode == 0, child.stderr
+
+
+def test_one_worker_means_no_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`runtime` sets it when DuckDB's threads begin; SQLMesh reads it at each use."""
+    from sqlmesh.core import constants, loader
+    from sqlmesh.core.model import cache
+    from sqlmesh.utils.process import SynchronousPoolExecutor
+
+    monkeypatch.setattr(constants, "MAX_FORK_WORKERS", 1)
+
+    pool = cache.optimized_query_cache_pool(None)  # type: ignore[arg-type]
+
+    assert isinstance(pool, SynchronousPoolExecutor)
+    assert "max_workers=c.MAX_FORK_WORKERS" in inspect.getsource(loader)

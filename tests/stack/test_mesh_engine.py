@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlmesh.core import constants
 
 from lake.mesh.engine import open_engine
-from lake.settings import Settings
+from lake.mesh.runtime import Services
+from lake.settings import Project, Settings
 
 pytestmark = pytest.mark.stack
 
@@ -24,3 +26,14 @@ def test_a_query_that_needs_more_than_its_memory_uses_the_disk(stack: Settings, 
     assert found == [(4_000_000,)]
     assert (tmp_path / ".lake" / "tmp" / "duckdb").is_dir()
     engine.close()
+
+
+def test_nothing_forks_any_more_once_duckdb_has_threads(
+    stack_project: Project, stack: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fork of a process with threads may wait for ever for one that it hasn't."""
+    monkeypatch.setattr(constants, "MAX_FORK_WORKERS", 4)
+
+    Services(stack_project).open_connection().close()
+
+    assert constants.MAX_FORK_WORKERS == 1
