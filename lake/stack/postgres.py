@@ -174,20 +174,32 @@ class Postgres:
 
 
 def _remove_stale_pid(data: Path) -> None:
-    """Remove the pid file of a killed server when its pid now belongs to something else.
+    """Remove the pid file of a killed server when its pid belongs to something else, or to its remains.
 
-    PostgreSQL sees to all other cases itself, but takes any live process of its user for a server.
+    PostgreSQL sees to all other cases itself, but takes any process of its user for a server, also one
+    that is dead and not yet buried.
     """
     file = data / "postmaster.pid"
     try:
         pid = int(file.read_text(encoding="utf-8").splitlines()[0])
-        alive = psutil.Process(pid)
-        if alive.name() != "postgres" or alive.cwd() != str(data):
-            file.unlink()
-    except (FileNotFoundError, psutil.NoSuchProcess):
-        return  # nothing is there, or PostgreSQL finds the pid free
+    except FileNotFoundError:
+        return
     except (ValueError, IndexError):
         file.unlink()  # a kill in the moment of writing left it empty
+        return
+    if _is_no_server(pid, data):
+        file.unlink()
+
+
+def _is_no_server(pid: int, data: Path) -> bool:
+    """Tell whether a process does not work in `data`; a killed one has left its folder and its memory."""
+    try:
+        process = psutil.Process(pid)
+        return process.name() != "postgres" or process.cwd() != str(data)
+    except (psutil.ZombieProcess, FileNotFoundError):
+        return True
+    except psutil.NoSuchProcess:
+        return False  # PostgreSQL finds the pid free, and looks whether its memory is still in use
 
 
 def _stands_in(process: psutil.Process, folder: str) -> bool:

@@ -75,14 +75,21 @@ def test_a_child_that_ends_while_starting_is_reported_with_its_last_words(own_pr
 
 
 def test_a_stale_pid_file_does_not_stop_postgres(own_project):
-    """The pid of a killed server was given to another process of its user, or the file is empty."""
+    """The pid of a killed server is another process of its user, is dead and not buried, or is missing."""
     start(own_project)
     file = own_project.state / "postgres" / "data" / "postmaster.pid"
     lines = file.read_text().splitlines()
     owner = file.stat().st_uid
-    sleeper = subprocess.Popen(["sleep", "600"], user=owner if os.geteuid() == 0 else None)
+    user = owner if os.geteuid() == 0 else None
+    sleeper = subprocess.Popen(["sleep", "600"], user=user)
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    namesake = shutil.copy(shutil.which("sleep"), folder / "postgres")
+    dead = subprocess.Popen([namesake, "600"], user=user)
+    dead.kill()
+    pids = (str(sleeper.pid), str(dead.pid))
     try:
-        for content in ("\n".join([str(sleeper.pid), *lines[1:]]) + "\n", ""):
+        for content in (*("\n".join([pid, *lines[1:]]) + "\n" for pid in pids), ""):
             os.kill(read_state(own_project).children["postgres"].pid, signal.SIGKILL)
             file.write_text(content)
             os.chown(file, owner, -1)
@@ -92,6 +99,8 @@ def test_a_stale_pid_file_does_not_stop_postgres(own_project):
     finally:
         sleeper.kill()
         sleeper.wait()
+        dead.wait()
+        shutil.rmtree(folder)
 
 
 def test_too_little_space_is_said_before_anything_starts(own_project, monkeypatch):

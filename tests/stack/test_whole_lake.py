@@ -26,7 +26,7 @@ ELSEWHERE = re.compile(
     r"sqlmesh (test|lint|format)\b"  # `make check` and `make test`
     r"|make |git |\. \.venv"  # the shell's own, and what `.ci/run` runs
     r"|lake (up|down)\b|lake demo|lake console"  # tests of stack, demo and console
-    r"|lake (env|plan|diff)\b"  # the tests of planning, in a git repository
+    r"|lake (env|plan|run|diff)\b"  # the tests of planning, in a git repository
     r"|lake (connect|gateway|trino|land)\b"  # need servers and files of their own: their tests
     r"|lake contract (new|deploy)|lake contract diff orders"  # tests/stack/test_contract_commands.py
     r"|lake quarantine (show|replay|discard)|lake ingest resume"  # name what this lake may not have refused
