@@ -13,7 +13,9 @@ from pathlib import Path
 import hypothesis
 import psutil
 import pytest
+import structlog
 
+from lake import log
 from lake.control import migrate
 from lake.postgres import connect
 from lake.settings import PostgresSettings, Project, Settings, load_settings
@@ -71,6 +73,14 @@ def _environment_of_one_test() -> Iterator[None]:
     for name in set(os.environ) - set(before):
         del os.environ[name]
     os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_one_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget the level and the shape that a command of the test before chose for this process's events."""
+    monkeypatch.setattr(log, "_choice", log._Choice())
+    yield
+    structlog.reset_defaults()
 
 
 def make_project(folder: Path) -> Project:

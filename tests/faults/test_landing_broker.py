@@ -51,6 +51,7 @@ def until(fact: Callable[[], bool], run: Future[Any]) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_a_follower_outlives_a_broker_that_is_killed_and_started_again(
     own_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
