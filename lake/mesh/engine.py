@@ -40,7 +40,7 @@ def open_engine(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDB
     """
     connection = duckdb.connect()
     with suppress(OSError):  # DuckDB makes the last folder of a path alone, and says what it can't make
-        _spill(settings).parent.mkdir(parents=True, exist_ok=True)
+        _spill(settings).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         with mapped_engine(settings, "attach the catalog"):
             for name in _EXTENSIONS:

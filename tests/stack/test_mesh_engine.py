@@ -25,6 +25,7 @@ def test_a_query_that_needs_more_than_its_memory_uses_the_disk(stack: Settings, 
 
     assert found == [(4_000_000,)]
     assert (tmp_path / ".lake" / "tmp" / "duckdb").is_dir()
+    assert (tmp_path / ".lake" / "tmp").stat().st_mode & 0o077 == 0
     engine.close()
 
 
