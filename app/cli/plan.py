@@ -10,7 +10,7 @@ import typer
 from app.cli import frame
 from app.cli.plan_page import markdown, run_text, text
 from lake.errors import RefusedError
-from lake.settings import find_project, load_settings
+from lake.settings import Project, Settings, find_project, load_settings
 
 # Everything that the stock command knows passes through; this page names what is used most.
 _PASS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -39,18 +39,14 @@ def plan(
 
     Every option and argument of `sqlmesh plan` works here. With --json nothing is asked.
     """
-    from lake.mesh.branch import current_environment
     from lake.mesh.context import WarmContext
-    from lake.mesh.planning import given_environment, plan_environment
+    from lake.mesh.planning import named_environment, plan_environment
 
     project = find_project()
     settings = load_settings(project=project)
     flags = {"--explain": explain, "--auto-apply": auto_apply, "--no-prompts": no_prompts}
     arguments = [*(flag for flag, on in flags.items() if on), *context.args]
-    environment = given_environment(arguments)
-    if not environment:
-        environment = current_environment(project.root, settings.environments)
-        arguments.append(environment)
+    environment = _environment(named_environment(arguments), arguments, project, settings)
     warm = WarmContext(project)
     try:
         with frame.act(settings, "plan", target=environment, reason=reason) as detail:
@@ -77,17 +73,13 @@ def run(
 
     Every option and argument of `sqlmesh run` works here. Exit code 5 when a model failed or was refused.
     """
-    from lake.mesh.branch import current_environment
     from lake.mesh.context import WarmContext
     from lake.mesh.running import named_environment, run_environment
 
     project = find_project()
     settings = load_settings(project=project)
     arguments = list(context.args)
-    environment = named_environment(arguments)
-    if not environment:
-        environment = current_environment(project.root, settings.environments)
-        arguments.append(environment)
+    environment = _environment(named_environment(arguments), arguments, project, settings)
     warm = WarmContext(project)
     try:
         with frame.act(settings, "run", target=environment, reason=reason) as detail:
@@ -105,6 +97,17 @@ def run(
                 raise RefusedError(f"not published: {names}", hint=f"mend them, then lake run {environment}")
     finally:
         warm.close()
+
+
+def _environment(named: str, arguments: list[str], project: Project, settings: Settings) -> str:
+    """Return the environment that the arguments name; else the branch's, which joins them."""
+    from lake.mesh.branch import current_environment
+
+    if named:
+        return named
+    environment = current_environment(project.root, settings.environments)
+    arguments.append(environment)
+    return environment
 
 
 def diff(

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import click
 from sqlmesh.cli.main import plan as stock_command
 from sqlmesh.core.context import Context
 from sqlmesh.core.plan import Plan
 
-from lake.errors import BadInputError
+from lake.mesh import command_line
 from lake.mesh.context import WarmContext
 from lake.mesh.describe import describe
 from lake.mesh.summary import PlanSummary
@@ -64,17 +63,14 @@ def plan_environment(
         return watch.summarise(watch.builders[-1].build())
 
 
-def given_environment(arguments: Sequence[str]) -> str:
-    """Return the environment that stock arguments name, empty when they name none."""
-    return str(_parsed(arguments).get("environment") or "")
+def named_environment(arguments: Sequence[str]) -> str:
+    """Return the environment that arguments of `sqlmesh plan` name, empty when they name none."""
+    return command_line.named_environment(stock_command, arguments)
 
 
 def _parsed(arguments: Sequence[str]) -> dict[str, Any]:
     """Return the arguments of Context.plan that stock command line arguments stand for."""
-    try:
-        found = stock_command.make_context("sqlmesh plan", list(arguments)).params
-    except click.UsageError as error:
-        raise BadInputError(error.format_message(), hint="sqlmesh plan --help") from error
+    found = command_line.parse(stock_command, arguments)
     found.pop("verbose", None)
     return {_RENAMED.get(key, key): value or None for key, value in found.items()}
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import click
 from sqlmesh.cli.main import run as stock_command
 
 from lake.control import AuditStatus, Evaluation, Result, read_audit_results, read_evaluations
 from lake.errors import BadInputError
+from lake.mesh import command_line
 from lake.mesh.context import WarmContext
 from lake.settings import Settings
 
@@ -109,15 +109,12 @@ def sum_up(built: Sequence[Evaluation], warnings: Sequence[str]) -> Iterator[Mod
 
 
 def named_environment(arguments: Sequence[str]) -> str:
-    """Return the environment that stock arguments name, empty when they name none."""
-    return str(_parsed(arguments)["environment"] or "")
+    """Return the environment that arguments of `sqlmesh run` name, empty when they name none."""
+    return command_line.named_environment(stock_command, arguments)
 
 
 def _parsed(arguments: Sequence[str]) -> dict[str, Any]:
     """Return the arguments of Context.run that stock command line arguments stand for."""
-    try:
-        found = stock_command.make_context("sqlmesh run", list(arguments)).params
-    except click.UsageError as error:
-        raise BadInputError(error.format_message(), hint="sqlmesh run --help") from error
+    found = command_line.parse(stock_command, arguments)
     found["select_models"] = found.pop("select_model") or None
     return found

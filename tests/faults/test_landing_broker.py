@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +20,8 @@ from lake.errors import LakeError, OutcomeUnknownError, TransientError
 from lake.settings import Project, load_settings
 from lake.stack import bring_up, start, stop
 from lake.stack.state import read_state
-from tests.conftest import FOLDER_PREFIX, make_project
+from tests.conftest import make_project
+from tests.fakes.tiny_disk import tiny_disk
 from tests.fakes.topic_world import TopicWorld, landed
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("landing_broker")]
@@ -100,20 +99,12 @@ def kill_broker(project: Project) -> None:
 def small_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """Give a project on a file system of 400 MB."""
     monkeypatch.setattr(bring_up, "MIN_FREE_BYTES", 0)
-    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        folder.rmdir()
-        pytest.skip("mounting a small file system takes root")
-    project = make_project(folder)
-    try:
-        yield project
-    finally:
-        stop(project)
-        subprocess.run(["umount", folder], check=True)
-        folder.rmdir()
+    with tiny_disk("400m") as folder:
+        project = make_project(folder)
+        try:
+            yield project
+        finally:
+            stop(project)
 
 
 @pytest.mark.slow

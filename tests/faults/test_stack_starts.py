@@ -19,6 +19,7 @@ from lake.stack.doctor import examine
 from lake.stack.ports import HOST
 from lake.stack.state import disk_is_full, read_state
 from tests.conftest import make_project
+from tests.fakes.tiny_disk import tiny_disk
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack_starts")]
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="shows what root does")
@@ -113,34 +114,24 @@ def test_too_little_space_is_said_before_anything_starts(own_project, monkeypatc
 
 
 @pytest.fixture
-def tiny_disk():
+def small_disk():
     """Give a file system of 39 MB: enough to begin, too small to finish."""
-    folder = Path(tempfile.mkdtemp(prefix=f"lakemesh-tests-{os.getpid()}-"))
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=39m", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        folder.rmdir()
-        pytest.skip("mounting a small file system takes root")
-    try:
+    with tiny_disk("39m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
-        folder.rmdir()
 
 
 @root_only
-def test_a_disk_that_fills_up_while_starting_is_said(tiny_disk, monkeypatch):
+def test_a_disk_that_fills_up_while_starting_is_said(small_disk, monkeypatch):
     """ENOSPC in a child becomes one clear message, no process stays, and with space it starts."""
     monkeypatch.setattr(bring_up, "MIN_FREE_BYTES", 0)
-    project = make_project(tiny_disk)
+    project = make_project(small_disk)
     try:
         with pytest.raises(TerminalError, match=r"disk .* is full") as caught:
             start(project)
         assert "df -h" in caught.value.hint
         assert list(process.orphans(project, {})) == []
 
-        subprocess.run(["mount", "-o", "remount,size=400m", tiny_disk], check=True)
+        subprocess.run(["mount", "-o", "remount,size=400m", small_disk], check=True)
         start(project)
         assert {s.state for s in inspect(project)} == {ServiceState.READY}
     finally:
