@@ -1,8 +1,7 @@
 """SQLMesh on Iceberg, DuckDB's part: what an atomic audited publish costs, and what it leaves behind.
 
 Publishing is compared with stock SQLMesh's own way in the same run: DELETE and INSERT, then the same
-audits, with no transaction and no tidying. Marts on Iceberg are compared with a DuckDB file.
-`--long` refreshes 100 times instead of 20.
+audits, with no transaction and no tidying. `--long` refreshes 100 times instead of 20.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -34,27 +32,15 @@ DAYS = 40
 REPUBLISHES = 20
 REFRESHES = 100 if LONG else 20
 AUDITS = "not_null(columns := (id, day, v)), unique_values(columns := (id)), forall(criteria := (v >= 0))"
-MARTS = {
-    "lines": "SELECT id, household, store, day, v::DECIMAL(12, 2) AS v FROM {source}",
-    "store_days": "SELECT store, day, COUNT(*) AS n, SUM(v) AS v, COUNT(DISTINCT household) AS households"
-    " FROM {source} GROUP BY ALL",
-    "households": "SELECT household, COUNT(*) AS n, SUM(v) AS v, MAX(day) AS newest"
-    " FROM {source} GROUP BY ALL",
-}
-READS = (
-    "SELECT store, SUM(v) FROM {lines} WHERE day >= DATE '2026-09-20' GROUP BY ALL",
-    "SELECT COUNT(*), SUM(n), SUM(v) FROM {store_days}",
-    "SELECT MAX(newest), SUM(v) FROM {households}",
-)
 
 
 def main() -> None:
     """Run everything on a stack of its own."""
     with temporary_stack() as (project, settings), mesh_project(project.root / "mesh", settings) as mesh:
-        write("mesh", list(_figures(mesh, project.root)))
+        write("mesh", list(_figures(mesh)))
 
 
-def _figures(mesh: MeshProject, folder: Path) -> Iterator[Figure]:
+def _figures(mesh: MeshProject) -> Iterator[Figure]:
     mesh.sql(
         f"CREATE TABLE {{raw}}.s AS SELECT i::BIGINT AS id, (hash(i) % 2500)::INT AS household,"
         f" (hash(i + 1) % 500)::INT AS store, DATE '2026-09-01' + (i % {DAYS})::INT AS day,"
@@ -72,7 +58,6 @@ def _figures(mesh: MeshProject, folder: Path) -> Iterator[Figure]:
     yield from _publishing(mesh, context)
     yield from _refreshing(mesh, context)
     yield _resolving(mesh)
-    yield from _marts(mesh, folder)
     context.close()
 
 
@@ -120,23 +105,6 @@ def _resolving(mesh: MeshProject) -> Figure:
 
 def _no_moment(_: object) -> datetime:
     raise AssertionError("no query here travels in time")
-
-
-def _marts(mesh: MeshProject, folder: Path) -> Iterator[Figure]:
-    """Build and read mart-like tables on Iceberg and in a DuckDB file, from copies of one source."""
-    local = duckdb.connect(str(folder / "local.duckdb"))
-    local.register("source", mesh.engine.execute(f"SELECT * FROM lake.{mesh.raw}.s").to_arrow_table())
-    local.execute("CREATE TABLE s AS SELECT * FROM source")
-    mesh.sql("CREATE SCHEMA {me}_marts")
-    lake = (mesh.engine, f"lake.{mesh.name}_marts", f"lake.{mesh.raw}.s")
-    built, read = [], []
-    for engine, place, source in (lake, (local, "main", "s")):
-        builds = [f"CREATE TABLE {place}.{n} AS {query.format(source=source)}" for n, query in MARTS.items()]
-        built.append(sum(_timed(engine.execute, sql) for sql in builds))
-        names = {name: f"{place}.{name}" for name in MARTS}
-        read.append(sum(_median(7, _fetch, engine, sql.format(**names)) for sql in READS))
-    yield _ratio("building marts on Iceberg (≤ 2.5)", built[0], "s", "DuckDB's own file", built[1])
-    yield _ratio("reading marts on Iceberg (≤ 1.6)", read[0], "s", "DuckDB's own file", read[1])
 
 
 def _ratio(metric: str, value: float, unit: str, against: str, other: float) -> Figure:

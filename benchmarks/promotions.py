@@ -1,6 +1,6 @@
 """The demo's 20.9 million promotions: landed from their file, aggregated by their mart, audited.
 
-Each in a process of its own, so that its processor time and its peak memory are known; `mesh` prints them.
+Each in a process of its own: processor time and peak memory are known; `mesh_scale` prints them.
 """
 
 from __future__ import annotations

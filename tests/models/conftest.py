@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 
 
-def load(scratch: Path) -> Context:
-    """Load the project with the catalog `lake` in memory and its cache in a folder of the test."""
+def load(scratch: Path, database: str = ":memory:") -> Context:
+    """Load the project with the catalog `lake` in memory or in a file, its cache in a folder of its own."""
     set_console(NoopConsole())
     return Context(
         paths=[str(ROOT)],
         config=Config(
             gateways={
                 "lake": GatewayConfig(
-                    connection=DuckDBConnectionConfig(catalogs={"lake": ":memory:"}),
+                    connection=DuckDBConnectionConfig(catalogs={"lake": database}),
                     state_connection=DuckDBConnectionConfig(),
                 )
             },

@@ -11,12 +11,13 @@ import itertools
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from sqlmesh.core.context import Context
 
@@ -266,16 +267,16 @@ def query(context: Context, sql: str) -> list[tuple[Any, ...]]:
     return found
 
 
-def land(context: Context) -> None:
-    """Fill the raw tables as landing would, typed by the external models."""
+def land(context: Context, samples: Mapping[str, str] = MappingProxyType(SAMPLES)) -> None:
+    """Fill the raw tables as landing would, typed by the external models; large ones with a sample."""
     query(context, "SET TimeZone = 'UTC'")
     query(context, "CREATE SCHEMA lake.raw")
     for name, columns in COLUMNS.items():
         model = context.get_model(f"lake.raw.{name}", raise_if_missing=True)
         types = {column: kind.sql("duckdb") for column, kind in model.columns_to_types_or_raise.items()}
         rows = f"SELECT DISTINCT {columns} FROM '{source(name)}'"
-        if name in SAMPLES:
-            rows += f" WHERE {SAMPLES[name]}"
+        if name in samples:
+            rows += f" WHERE {samples[name]}"
         casts = ", ".join(
             f"CAST({META if column == 'meta' else column} AS {kind}) AS {column}"
             for column, kind in types.items()
