@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,3 +52,8 @@ class Deadline:
 
     def expired(self) -> bool:
         return self.remaining() == 0.0
+
+    def pause(self, attempt: int, *, first: float, longest: float) -> None:
+        """Wait before trying again: twice as long after each attempt, jittered, never beyond the deadline."""
+        seconds = min(longest, first * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311  no secret
+        self.clock.sleep(min(seconds, self.remaining()))

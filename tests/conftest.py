@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import psutil
@@ -21,6 +22,9 @@ from lake.postgres import connect
 from lake.settings import PostgresSettings, Project, Settings, load_settings
 from lake.stack import ports, start, stop
 from lake.types import quote_identifier
+
+if TYPE_CHECKING:
+    from tests.fakes.mesh import MeshProject  # loads SQLMesh, which few tests need
 
 ROOT = Path(__file__).parents[1]
 DEFINITIONS = (
@@ -186,3 +190,12 @@ def lake_environment(lake_settings: Settings) -> dict[str, str]:
         "LAKE_LANDING__RAW_SCHEMA": lake_settings.landing.raw_schema,
         "LAKE_LANDING__QUARANTINE_SCHEMA": lake_settings.landing.quarantine_schema,
     }
+
+
+@pytest.fixture(scope="module")
+def context(project: MeshProject) -> Iterator[Any]:
+    """Give the SQLMesh context of a module's own `project`, planned to prod."""
+    context = project.context()
+    project.plan(context)
+    yield context
+    context.close()

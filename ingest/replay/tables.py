@@ -15,7 +15,6 @@ The quarantine table itself is never written. A lost answer is read back by `lak
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -240,5 +239,4 @@ class ReplayTables:
             raise UnavailableError(
                 "catalog", f"{self._raw.name}: other writers kept winning; the replay goes on when repeated"
             )
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
-        self._clock.sleep(min(pause, deadline.remaining()))
+        deadline.pause(attempt, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
@@ -164,7 +163,7 @@ class SchemaRegistry:
                 if missing:
                     return None
                 raise UnavailableError(REGISTRY, f"{self._settings.url}: {what}: {reason}", hint=NEXT)
-            self._pause(attempt, deadline)
+            deadline.pause(attempt, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
             attempt += 1
 
     def _refuse(self, what: str, reason: str, error: Exception) -> Never:
@@ -172,11 +171,6 @@ class SchemaRegistry:
             f"registry {self._settings.url} refused {what}: {reason}",
             hint="check registry.username and registry.password",
         ) from error
-
-    def _pause(self, attempt: int, deadline: Deadline) -> None:
-        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
-        jittered = longest * random.uniform(0.5, 1.0)  # noqa: S311  no secret
-        self._clock.sleep(min(jittered, deadline.remaining()))
 
 
 def _configuration(settings: RegistrySettings) -> dict[str, Any]:

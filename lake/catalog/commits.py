@@ -16,7 +16,6 @@ pyiceberg's Transaction: its version is pinned and `tests/contract` holds them t
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,15 +23,7 @@ from enum import Enum
 from types import MappingProxyType
 from uuid import uuid4
 
-import requests
-from pyiceberg.exceptions import (
-    CommitFailedException,
-    CommitStateUnknownException,
-    NoSuchTableError,
-    ServerError,
-    ServiceUnavailableError,
-    TooManyRequestsError,
-)
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update import (
@@ -42,7 +33,7 @@ from pyiceberg.table.update import (
     TableUpdate,
 )
 
-from lake.catalog.errors import first_line, mapped
+from lake.catalog.errors import UNPROVEN, first_line, mapped
 from lake.catalog.files import WrittenFile
 from lake.catalog.growth import Step, stage_growth
 from lake.catalog.open import LakeCatalog, within
@@ -158,7 +149,7 @@ def settle(catalog: LakeCatalog, state: TableState, staged: Staged, deadline: De
             return Landed(snapshot=staged.snapshot.id, state=present, read_back=True)
         if present.main != state.main or _schema_id(present) != _schema_id(state):
             return Conflict(state=present)
-        _pause(attempt, deadline)
+        deadline.pause(attempt, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
         if deadline.expired():
             raise _open_outcome(state, sent.reason)  # 5
         attempt += 1
@@ -215,14 +206,7 @@ def _send(catalog: LakeCatalog, state: TableState, staged: Staged, deadline: Dea
             raise HistoryError(
                 f"{state.name} was dropped while landing wrote to it", hint="lake ingest status"
             ) from error
-        except (
-            CommitStateUnknownException,
-            ServiceUnavailableError,
-            ServerError,
-            TooManyRequestsError,
-            requests.RequestException,
-            ValueError,  # an answer that is no valid response, cut off for example
-        ) as error:
+        except UNPROVEN as error:
             return _Sent(answer=_Answer.UNKNOWN, reason=first_line(error))
     landed = Table(
         identifier=table.name(),
@@ -246,7 +230,7 @@ def _read_back(catalog: LakeCatalog, state: TableState, staged: Staged, deadline
             if deadline.expired():
                 raise _open_outcome(state, error.message) from error
             log.warning("commit.read_back_failed", table=str(state.name), reason=error.message)
-            _pause(attempt, deadline)
+            deadline.pause(attempt, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
             attempt += 1
             continue
         if present is None or present.uuid != state.uuid:
@@ -255,12 +239,6 @@ def _read_back(catalog: LakeCatalog, state: TableState, staged: Staged, deadline
                 hint="lake ingest status",
             )
         return present
-
-
-def _pause(attempt: int, deadline: Deadline) -> None:
-    longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
-    jittered = longest * random.uniform(0.5, 1.0)  # noqa: S311  no secret
-    deadline.clock.sleep(min(jittered, deadline.remaining()))
 
 
 def _open_outcome(state: TableState, reason: str) -> OutcomeUnknownError:

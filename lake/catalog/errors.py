@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import requests
 from pyiceberg.exceptions import (
     AuthorizationExpiredError,
+    CommitStateUnknownException,
     ForbiddenError,
     OAuthError,
     RESTError,
@@ -25,6 +26,13 @@ NEXT = "lake status; when it is down: lake up"
 
 UNREACHABLE = (requests.ConnectionError, requests.Timeout)
 _BUSY = (ServiceUnavailableError, ServerError, TooManyRequestsError)
+# What says nothing about what became of a commit: it may have landed.
+UNPROVEN = (
+    CommitStateUnknownException,
+    *_BUSY,
+    requests.RequestException,
+    ValueError,  # an answer that is no valid response, cut off for example
+)
 _REFUSED = (UnauthorizedError, ForbiddenError, OAuthError, AuthorizationExpiredError)
 
 

@@ -10,22 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
-import requests
-from pyiceberg.exceptions import (
-    CommitFailedException,
-    CommitStateUnknownException,
-    ResolveError,
-    ServerError,
-    ServiceUnavailableError,
-    TooManyRequestsError,
-)
+from pyiceberg.exceptions import CommitFailedException, ResolveError
 from pyiceberg.schema import Schema, promote
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.update import AssertTableUUID
 from pyiceberg.table.update.schema import UpdateSchema
 from pyiceberg.types import IcebergType
 
-from lake.catalog.errors import first_line, mapped
+from lake.catalog.errors import UNPROVEN, first_line, mapped
 from lake.catalog.open import LakeCatalog, within
 from lake.catalog.schemas import same_shape
 from lake.catalog.tables import load_table
@@ -105,15 +97,7 @@ def _send(catalog: LakeCatalog, table: Table, staged: Transaction, deadline: Dea
     with within(deadline), mapped(f"change the columns of {'.'.join(table.name())}"):
         try:
             catalog.commit_table(table, requirements, staged._updates)  # noqa: SLF001
-        except (
-            CommitFailedException,
-            CommitStateUnknownException,
-            ServiceUnavailableError,
-            ServerError,
-            TooManyRequestsError,
-            requests.RequestException,
-            ValueError,  # an answer that is no valid response, cut off for example
-        ) as error:
+        except (CommitFailedException, *UNPROVEN) as error:
             return first_line(error)
     return None
 

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -165,8 +164,7 @@ def _commit(
             log.info("table.compacted", table=str(state.name), before=done.before, after=done.after)
             return done
         log.info("commit.conflict", table=str(state.name), attempt=attempt)
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
-        deadline.clock.sleep(min(pause, deadline.remaining()))
+        deadline.pause(attempt, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
         if deadline.expired():
             break
         attempt += 1

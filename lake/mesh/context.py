@@ -84,17 +84,6 @@ class WarmContext:
 
 
 @contextmanager
-def open_context(project: Project, *, quiet: bool = True, load: bool = True) -> Iterator[Context]:
-    """Yield a Context for one command and close it."""
-    warm = WarmContext(project)
-    try:
-        with warm.use(quiet=quiet, load=load) as context:
-            yield context
-    finally:
-        warm.close()
-
-
-@contextmanager
 def stock_errors() -> Iterator[None]:
     """Turn what SQLMesh raises into the tree of lake.errors; what is in the tree already passes."""
     try:

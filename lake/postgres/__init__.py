@@ -1,6 +1,6 @@
 """PostgreSQL client: connections from settings, errors mapped once, SQL from files."""
 
-from lake.postgres.connection import Connection, connect, is_ready, json_value, open_dbapi, parameters
+from lake.postgres.connection import Connection, connect, json_value, open_dbapi, parameters
 from lake.postgres.locks import exclusive
 from lake.postgres.pool import Pool
 from lake.postgres.sql import read_sections
@@ -10,7 +10,6 @@ __all__ = [
     "Pool",
     "connect",
     "exclusive",
-    "is_ready",
     "json_value",
     "open_dbapi",
     "parameters",

@@ -81,15 +81,6 @@ def open_dbapi(settings: PostgresSettings) -> psycopg.Connection[tuple[Any, ...]
         raise mapped_error(settings, error) from error
 
 
-def is_ready(settings: PostgresSettings) -> bool:
-    """Ask the server a real question."""
-    try:
-        with connect(settings) as connection:
-            return connection.execute("SELECT 1 AS one").fetchone() == {"one": 1}
-    except (UnavailableError, ConfigurationError):
-        return False
-
-
 def mapped_error(settings: PostgresSettings, error: psycopg.OperationalError) -> LakeError:
     """Tell a server that refuses us, which waiting never mends, from one that does not answer."""
     place = f"{settings.host}:{settings.port}/{settings.database}"

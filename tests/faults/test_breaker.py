@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -26,12 +23,12 @@ from lake.control.breakers import open_breaker, read_breaker, read_open_breakers
 from lake.errors import BadInputError, RefusedError
 from lake.settings import Settings
 from lake.types import Offset, Partition
+from tests.fakes.lake_command import lake
 from tests.fakes.paged_api import CONTRACT, PagedApi, extract_project
 from tests.fakes.refused_world import strict
 from tests.fakes.topic_world import TopicWorld, landed, transactions
 
 STREAM = "transactions"
-LAKE = str(Path(sys.executable).parent / "lake")
 
 
 def limited(share: float, records: int) -> Contract:
@@ -186,27 +183,16 @@ def test_the_commands_say_that_a_stream_stands_still(
     TopicWorld(lake_settings).produce(20)
     open_breaker(lake_settings.postgres, STREAM, records=9, bad=8, share_limit=0.5, cause="transactions/json")
 
-    def lake(*arguments: str) -> Any:
-        return subprocess.run(
-            [LAKE, *arguments],
-            cwd=lake_settings.project_root,
-            env=lake_environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    run = lake("ingest", "run", STREAM)
+    run = lake(lake_settings, lake_environment, "ingest", "run", STREAM)
     assert run.returncode == 5
     assert "circuit breaker is open" in run.stderr
-    status = lake("status")
+    status = lake(lake_settings, lake_environment, "status")
     assert status.returncode == 5
     assert "ALARM transactions" in status.stdout
-    assert lake("ingest", "resume", STREAM).returncode == 2
-    done = lake("ingest", "resume", STREAM, "--reason", "known", "--json")
+    assert lake(lake_settings, lake_environment, "ingest", "resume", STREAM).returncode == 2
+    done = lake(lake_settings, lake_environment, "ingest", "resume", STREAM, "--reason", "known", "--json")
     assert json.loads(done.stdout)["was_open"] is True
-    assert lake("status").returncode == 0
+    assert lake(lake_settings, lake_environment, "status").returncode == 0
 
 
 @pytest.mark.stack

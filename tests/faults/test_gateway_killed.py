@@ -5,10 +5,8 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event, Lock
 
 import duckdb
@@ -25,6 +23,7 @@ from ingest.landing import run_streams
 from lake.postgres import connect
 from lake.stack.ports import find_free
 from tests.fakes.gateway_world import PATH, basket_line, read_topic
+from tests.fakes.lake_command import LAKE
 from tests.fakes.project_macros import load
 from tests.fakes.soak import report
 from tests.fakes.topic_world import TopicWorld, transactions
@@ -84,7 +83,7 @@ class Process:
     port: int
 
     def start(self) -> subprocess.Popen[str]:
-        command = [str(Path(sys.executable).parent / "lake"), "gateway", "run", "--foreground"]
+        command = [LAKE, "gateway", "run", "--foreground"]
         process = subprocess.Popen(
             [*command, "--port", str(self.port)],
             cwd=self.settings.project_root,

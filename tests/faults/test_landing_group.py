@@ -5,17 +5,16 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
 from ingest.landing import run_streams
 from lake.settings import Settings
+from tests.fakes.lake_command import LAKE
 from tests.fakes.soak import report
 from tests.fakes.topic_world import TopicWorld, landed
 
@@ -40,7 +39,7 @@ class Group:
     acts: Counter[str] = field(default_factory=Counter)
 
     def join(self) -> None:
-        command = [str(Path(sys.executable).parent / "lake"), "ingest", "run", "--follow"]
+        command = [LAKE, "ingest", "run", "--follow"]
         self.members.append(
             subprocess.Popen(
                 [*command, self.world.contract.stream],

@@ -6,18 +6,17 @@ import os
 import random
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
 from ingest.landing import run_streams
 from lake.settings import Settings
 from tests.fakes.flaky_proxy import Whims, flaky_proxy
+from tests.fakes.lake_command import LAKE
 from tests.fakes.soak import report
 from tests.fakes.topic_world import TopicWorld, landed
 
@@ -42,7 +41,7 @@ class Siege:
     def landing(self) -> Iterator[subprocess.Popen[str]]:
         """Yield the command once it has begun to read; it is ended with the block at the latest."""
         self.world.produce(ROWS_A_ROUND)
-        command = [str(Path(sys.executable).parent / "lake"), "ingest", "run", self.world.contract.stream]
+        command = [LAKE, "ingest", "run", self.world.contract.stream]
         with subprocess.Popen(
             command,
             cwd=self.world.settings.project_root,

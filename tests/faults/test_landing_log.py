@@ -5,11 +5,9 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +18,7 @@ from lake.catalog import load_table, open_catalog
 from lake.clock import SystemClock
 from lake.settings import Settings
 from lake.types import TableName
+from tests.fakes.lake_command import LAKE
 from tests.fakes.topic_world import PARTITIONS, TopicWorld, landed, record
 
 pytestmark = pytest.mark.stack
@@ -128,7 +127,7 @@ def send(world: TopicWorld, value: bytes) -> None:
 @contextmanager
 def follower(world: TopicWorld, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """Follow the stream in a process of its own, in another time zone; yield it once it has its shards."""
-    command = [str(Path(sys.executable).parent / "lake"), "ingest", "run", "--follow", world.contract.stream]
+    command = [LAKE, "ingest", "run", "--follow", world.contract.stream]
     told = {
         "LAKE_LOG_LEVEL": "INFO",
         "LAKE_LANDING__COMMIT_SECONDS": "0.5",

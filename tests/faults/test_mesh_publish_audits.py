@@ -61,15 +61,6 @@ def project(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield project
 
 
-@pytest.fixture(scope="module")
-def context(project: MeshProject) -> Iterator[Any]:
-    """Give the planned project."""
-    context = project.context()
-    project.plan(context)
-    yield context
-    context.close()
-
-
 def restate(project: MeshProject, context: Any) -> None:
     project.plan(context, restate_models=[f"{project.name}.daily"], start="2026-01-01", end="2026-01-10")
 

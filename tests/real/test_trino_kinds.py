@@ -42,15 +42,6 @@ def project(trino_lake: Settings, tmp_path_factory: pytest.TempPathFactory) -> I
         yield project
 
 
-@pytest.fixture(scope="module")
-def context(project: MeshProject) -> Iterator[Any]:
-    """Give the planned project."""
-    context = project.context()
-    project.plan(context)
-    yield context
-    context.close()
-
-
 def test_a_model_of_each_kind_has_the_rows_that_duckdb_gives_it(project: MeshProject, context: Any) -> None:
     """What the first plan built on Trino, read by DuckDB."""
     assert counts(project, context) == {model: rows[0] for model, rows in ROWS.items()}

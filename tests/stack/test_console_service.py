@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
 from lake.stack import ServiceState, inspect, stop_service
+from tests.fakes.lake_command import lake
 
 pytestmark = pytest.mark.stack
-
-LAKE = str(Path(sys.executable).with_name("lake"))
 
 
 def test_the_console_starts_once_answers_on_this_machine_alone_and_ends(
@@ -23,12 +19,12 @@ def test_the_console_starts_once_answers_on_this_machine_alone_and_ends(
 ):
     """The second call keeps the first one's process; nothing listens beyond 127.0.0.1."""
     try:
-        url = started(stack_project, lake_environment)
+        url = started(stack, lake_environment)
         assert httpx.get(f"{url}/_stcore/health", trust_env=False).status_code == 200
         assert "<html" in httpx.get(url, trust_env=False).text
         (console,) = [s for s in inspect(stack_project) if s.service == "console"]
         assert console.state is ServiceState.READY
-        assert started(stack_project, lake_environment) == url
+        assert started(stack, lake_environment) == url
         (again,) = [s for s in inspect(stack_project) if s.service == "console"]
         assert again.pid == console.pid
         listening = [
@@ -41,14 +37,7 @@ def test_the_console_starts_once_answers_on_this_machine_alone_and_ends(
         httpx.get(url, trust_env=False)
 
 
-def started(project, environment) -> str:
-    done = subprocess.run(
-        [LAKE, "console", "--no-open", "--json"],
-        cwd=project.root,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=True,
-    )
+def started(settings, environment) -> str:
+    done = lake(settings, environment, "console", "--no-open", "--json")
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["url"]

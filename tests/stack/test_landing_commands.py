@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,25 +12,10 @@ from lake.catalog.views import load_view
 from lake.control import read_acts
 from lake.settings import Settings
 from lake.types import TableName
+from tests.fakes.lake_command import lake
 from tests.fakes.topic_world import TopicWorld
 
 pytestmark = pytest.mark.stack
-
-LAKE = str(Path(sys.executable).parent / "lake")
-
-
-def lake(
-    settings: Settings, environment: dict[str, str], *arguments: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [LAKE, *arguments],
-        cwd=settings.project_root,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def test_run_and_status_say_what_landed_and_what_waits(

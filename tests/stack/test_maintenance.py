@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -38,6 +35,7 @@ from lake.maintenance.sweep import SweepPolicy, Swept, check_alone, sweep
 from lake.mesh.session import Session, open_session
 from lake.settings import Settings
 from lake.types import Field, ListOf, Primitive, Struct, TableName
+from tests.fakes.lake_command import lake
 
 pytestmark = pytest.mark.stack
 
@@ -305,15 +303,7 @@ def test_the_newest_snapshot_of_landing_outlives_any_number_of_others(table: Tab
 
 def test_the_command_cares_for_all_tables_of_landing(table: Table, lake_environment: dict[str, str]) -> None:
     """One line per table, also where there is nothing to do."""
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "lake"), "maintain", "--json", "--reason", "weekly"],
-        cwd=table.settings.project_root,
-        env=lake_environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = lake(table.settings, lake_environment, "maintain", "--json", "--reason", "weekly")
     assert done.returncode == 0, done.stderr
     (care,) = json.loads(done.stdout)
     assert care["table"] == str(table.name)

@@ -34,15 +34,6 @@ def project(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield project
 
 
-@pytest.fixture(scope="module")
-def context(project: MeshProject) -> Iterator[Any]:
-    """Give the planned project."""
-    context = project.context()
-    project.plan(context)
-    yield context
-    context.close()
-
-
 def files(project: MeshProject) -> set[str]:
     """Return every data file that a snapshot of a physical table of the project names."""
     schema = f"sqlmesh__{project.name}"

@@ -46,15 +46,6 @@ def project(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield project
 
 
-@pytest.fixture(scope="module")
-def context(project: MeshProject) -> Iterator[Any]:
-    """Give the planned project."""
-    context = project.context()
-    project.plan(context)
-    yield context
-    context.close()
-
-
 def state(project: MeshProject, context: Any, model: str) -> TableState:
     schema, name = project.physical(context, model)
     found = load_table(open_catalog(project.settings), TableName(schema=schema, name=name))

@@ -157,15 +157,6 @@ def project(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield project
 
 
-@pytest.fixture(scope="module")
-def context(project: MeshProject) -> Iterator[Any]:
-    """Give the planned project."""
-    context = project.context()
-    project.plan(context)
-    yield context
-    context.close()
-
-
 def counts(project: MeshProject, context: Any) -> dict[str, int]:
     """Count every model's rows by the name that people use."""
     found = {}

@@ -66,15 +66,6 @@ def contract(project: MeshProject, version: str, columns: str, migrations: str =
     )
 
 
-@pytest.fixture(scope="module")
-def context(project: MeshProject) -> Iterator[Any]:
-    """Give the project planned to prod."""
-    context = project.context()
-    project.plan(context)
-    yield context
-    context.close()
-
-
 def refused(project: MeshProject, context: Any) -> str:
     from sqlmesh.utils.errors import SQLMeshError
 

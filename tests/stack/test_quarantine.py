@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,12 @@ from lake.control import read_acts
 from lake.mesh.session import open_session
 from lake.settings import Settings
 from lake.types import TableName
+from tests.fakes.lake_command import lake
 from tests.fakes.paged_api import PagedApi, extract_project
 from tests.fakes.refused_world import hold_to
 from tests.fakes.topic_world import TopicWorld
 
 pytestmark = pytest.mark.stack
-
-LAKE = str(Path(sys.executable).parent / "lake")
 
 
 @pytest.fixture
@@ -126,66 +124,43 @@ def extracted_rows(settings: Settings) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda r: r["id"])
 
 
-def lake(settings: Settings, environment: dict[str, str], *arguments: str) -> Any:
-    return subprocess.run(
-        [LAKE, "quarantine", *arguments],
-        cwd=settings.project_root,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 def test_the_commands_list_show_and_discard(world: TopicWorld, lake_environment: dict[str, str]) -> None:
     """What an operator types, one after the other; personal data only with a reason, which is kept."""
-    settings = world.settings
-    listed = lake(settings, lake_environment, "list", "--json")
+    quarantine = partial(lake, world.settings, lake_environment, "quarantine")
+    listed = quarantine("list", "--json")
     assert listed.returncode == 0, listed.stderr
     causes = {c["cause"]: c for c in json.loads(listed.stdout)}
     assert causes["transactions/type/household_id"]["open"] > 0
 
-    shown = lake(settings, lake_environment, "show", "transactions/type/household_id", "--limit", "1")
+    shown = quarantine("show", "transactions/type/household_id", "--limit", "1")
     assert "***" in shown.stdout
     assert "3.7" not in shown.stdout
-    refused = lake(settings, lake_environment, "show", "transactions/type/household_id", "--unmasked")
+    refused = quarantine("show", "transactions/type/household_id", "--unmasked")
     assert refused.returncode == 2
-    bare = lake(
-        settings,
-        lake_environment,
-        "show",
-        "transactions/type/household_id",
-        "--unmasked",
-        "--reason",
-        "ticket 7",
-        "--json",
+    bare = quarantine(
+        "show", "transactions/type/household_id", "--unmasked", "--reason", "ticket 7", "--json"
     )
     assert json.loads(bare.stdout)[0]["value"] == '{"household_id":3.7}'
 
-    silent = lake(settings, lake_environment, "discard", "--cause", "transactions/empty")
+    silent = quarantine("discard", "--cause", "transactions/empty")
     assert silent.returncode == 2
-    done = lake(
-        settings, lake_environment, "discard", "--cause", "transactions/empty", "--reason", "tombstones"
-    )
+    done = quarantine("discard", "--cause", "transactions/empty", "--reason", "tombstones")
     assert done.returncode == 0, done.stderr
-    left = lake(settings, lake_environment, "list", "transactions", "--json")
+    left = quarantine("list", "transactions", "--json")
     assert "transactions/empty" not in {c["cause"] for c in json.loads(left.stdout)}
-    everything = lake(settings, lake_environment, "list", "transactions", "--all", "--json")
+    everything = quarantine("list", "transactions", "--all", "--json")
     assert "transactions/empty" in {c["cause"] for c in json.loads(everything.stdout)}
-    acts = {(act.act, act.reason) for act in read_acts(settings.postgres)}
+    acts = {(act.act, act.reason) for act in read_acts(world.settings.postgres)}
     assert {("quarantine.show", "ticket 7"), ("quarantine.discard", "tombstones")} <= acts
 
-    replayed = lake(settings, lake_environment, "replay", "--cause", "transactions/json", "--json")
+    replayed = quarantine("replay", "--cause", "transactions/json", "--json")
     assert replayed.returncode == 0, replayed.stderr
     report = json.loads(replayed.stdout)
     assert report["landed"] == 0
     assert report["failing"] == {"transactions/json": report["found"]}
-    both = lake(
-        settings, lake_environment, "replay", "--cause", "transactions/json", "--stream", "transactions"
-    )
+    both = quarantine("replay", "--cause", "transactions/json", "--stream", "transactions")
     assert both.returncode == 2
 
-    unknown = lake(settings, lake_environment, "list", "nothing")
+    unknown = quarantine("list", "nothing")
     assert unknown.returncode == 2
     assert "transactions" in unknown.stderr

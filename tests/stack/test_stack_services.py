@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from lake.errors import ConfigurationError, ConflictError, RefusedError, TerminalError
-from lake.postgres import connect, is_ready
+from lake.postgres import connect
 from lake.settings import inherited_environment, load_settings
 from lake.stack import (
     AppService,
@@ -150,7 +150,6 @@ def test_an_open_port_is_not_readiness(stack):
 
 def test_every_kind_of_service_answers_a_real_question(stack):
     """All four probes pass on the stack that is up."""
-    assert is_ready(stack.postgres)
     assert [
         probe.storage(stack.storage, timeout=5).ok,
         probe.catalog(stack.catalog, timeout=5).ok,
