@@ -9,6 +9,7 @@ A hash is the MD5 of the columns as JSON, 128 bits; DuckDB keeps 16 to 40 bytes 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from ingest.extract.records import in_pieces
+from lake.errors import TransientError
 from lake.postgres import read_sections
 from lake.types import quote_identifier
 
@@ -46,15 +48,31 @@ class Known(Protocol):
 
 def open_duckdb(spill: Path) -> duckdb.DuckDBPyConnection:
     """Open a small database in memory, which goes on in a folder below `spill` when it is full."""
+    spill.mkdir(mode=0o700, parents=True, exist_ok=True)  # DuckDB makes the last folder of a path alone
     folder = spill / uuid4().hex
     return duckdb.connect(config={"memory_limit": _MEMORY, "threads": 1, "temp_directory": str(folder)})
 
 
+@contextmanager
+def spilling(connection: duckdb.DuckDBPyConnection, spill: Path) -> Iterator[None]:
+    """Turn DuckDB's full memory on a full disk into an error that names the folder; give the space back."""
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        connection.close()
+        raise TransientError(
+            f"what the table holds fits neither into {_MEMORY} of memory nor into {spill}"
+            f" ({str(error).splitlines()[0]})",
+            hint=f"make space there (df -h {spill}) and run the extract again: what has landed stays",
+        ) from error
+
+
 class _Store:
-    """A DuckDB in memory; one thread at a time."""
+    """A DuckDB in memory; one thread at a time. Raises TransientError where the disk is too small for it."""
 
     def __init__(self, spill: Path, key: Iterable[str], columns: Iterable[str]) -> None:
         self.connection = open_duckdb(spill)
+        self._spill = spill
         names = tuple(key)
         self.expressions = {
             "key": _hash(names),
@@ -68,10 +86,13 @@ class _Store:
         if batch is not None:
             numbered = batch.append_column("position", pa.array(range(batch.num_rows), pa.int64()))
             self.connection.register("batch", numbered)
-        return self.connection.execute(_SQL[section].format_map(self.expressions), values or None)
+        with spilling(self.connection, self._spill):
+            return self.connection.execute(_SQL[section].format_map(self.expressions), values or None)
 
     def table(self, section: str, batch: pa.Table | None = None, **values: Any) -> pa.Table:
-        return self.run(section, batch, **values).to_arrow_table()
+        found = self.run(section, batch, **values)
+        with spilling(self.connection, self._spill):
+            return found.to_arrow_table()
 
     def count(self, section: str) -> int:
         return int(self.run(section).fetchall()[0][0])

@@ -12,12 +12,15 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
+from ingest.extract import known
 from ingest.extract.run import run_sources
-from lake.errors import ConflictError
+from lake.errors import ConflictError, TransientError
+from lake.postgres import connect
 from lake.settings import PostgresSettings, Settings
 from tests.fakes.catalog_proxy import Fault, catalog_proxy
 from tests.fakes.extracted import both_at_once, extracted
 from tests.fakes.paged_api import CONTRACT
+from tests.fakes.tiny_disk import tiny_disk
 from tests.stack.test_extract_postgres import INCREMENTAL, erp, project, rows_of
 from tests.unit.test_extract_dlt import MODULE
 
@@ -116,3 +119,33 @@ def test_of_two_runs_at_once_one_lands_and_the_other_is_told(source: Source, mon
     assert "another run of" in told.message
     run_sources(source.settings)
     assert source.landed() == source.wanted
+
+
+@pytest.mark.slow
+def test_a_full_spill_disk_is_named_and_with_space_the_extract_completes(
+    lake_settings: Settings, erp: PostgresSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Keys that memory can't hold go to disk; where that is full too, what landed stays."""
+    settings = project(lake_settings, tmp_path, erp, INCREMENTAL, "append")
+    definition = tmp_path / "ingest/sources/erp.yaml"
+    definition.write_text(definition.read_text().replace("commit_rows: 3", "commit_rows: 20000"))
+    with connect(erp) as database:
+        database.execute(
+            "INSERT INTO sales.orders SELECT n, at::text, 1, true, day, token, at"
+            " FROM sales.orders, generate_series(21, 400000) AS n WHERE id = 1"
+        )
+    monkeypatch.setattr(known, "_MEMORY", "16MB")
+    spill = tmp_path / ".lake" / "spill"
+    spill.parent.mkdir(exist_ok=True)
+    with tiny_disk("1m") as disk:
+        spill.symlink_to(disk)
+        with pytest.raises(TransientError, match=f"16MB of memory nor into {spill}") as failed:
+            run_sources(settings)
+    before = len(rows_of(settings))
+    spill.unlink()
+
+    run_sources(settings)
+
+    assert f"df -h {spill}" in failed.value.hint
+    assert 0 < before < 400_000
+    assert sorted(row["id"] for row in rows_of(settings)) == list(range(1, 400_001))

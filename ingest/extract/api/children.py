@@ -23,7 +23,7 @@ from ingest.extract.api.client import ApiClient, MissingError
 from ingest.extract.api.definition import ApiResource
 from ingest.extract.api.feed import ApiFeed
 from ingest.extract.cursor import instant_text
-from ingest.extract.known import open_duckdb, pieces
+from ingest.extract.known import open_duckdb, pieces, spilling
 from ingest.extract.records import Block, JsonRecords, Records, with_last
 from lake.errors import TerminalError
 from lake.log import get_logger
@@ -96,14 +96,15 @@ def newest_parents(
     connection = open_duckdb(spill)
     names = tuple(columns)
     statement = "create"
-    for some in pieces(rows):
-        connection.register("batch", some)
-        connection.execute(_SQL[statement], {"source": source})
-        statement = "add"
-    if statement == "create":
-        return
-    text = _SQL["newest"].format(columns=_listed(names), key=_listed(key))
-    found = connection.execute(text, {"after": after})
+    with spilling(connection, spill):
+        for some in pieces(rows):
+            connection.register("batch", some)
+            connection.execute(_SQL[statement], {"source": source})
+            statement = "add"
+        if statement == "create":
+            return
+        text = _SQL["newest"].format(columns=_listed(names), key=_listed(key))
+        found = connection.execute(text, {"after": after})
     while some_rows := found.fetchmany(_AT_ONCE):
         for number, *values in some_rows:
             yield Parent(number=number, values=dict(zip(names, values, strict=True)))
