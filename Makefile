@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A checkout that was moved or a shell with another project's settings must not leak in.
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# Each of the hundreds of processes of the tests would compile the project's modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test test-real trino check up down status plan console bench soak constraints clean
 

@@ -27,6 +27,7 @@ gateways:
     state_schema: sqlmesh
 {trino}model_defaults: {{dialect: duckdb, start: 2026-01-01}}
 cache_dir: {cache}
+infer_python_dependencies: false
 disable_anonymized_analytics: true
 """
 TRINO = """\

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 
 from ingest.memory import made_for_records
+
+
+@pytest.fixture(autouse=True)
+def _pythons_defaults() -> Iterator[None]:
+    """Take back what `tests/conftest.py` sets for all other tests."""
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    yield
+    gc.set_threshold(*before)
 
 
 def test_the_collector_is_as_before_whatever_happened_inside() -> None:
