@@ -52,6 +52,8 @@ hypothesis.settings.load_profile("lakemesh")
 
 # A tenth of the tests' time went into looking for garbage among modules, tests and SQLMesh's models.
 gc.set_threshold(100_000)
+# SQLMesh forks workers to load models: for projects as small as a test's they cost more than they do.
+os.environ.setdefault("MAX_FORK_WORKERS", "1")
 
 
 def pytest_collection_finish() -> None:

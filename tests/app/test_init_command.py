@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+import os
 
 import pytest
 from typer.testing import CliRunner
@@ -12,8 +10,7 @@ from typer.testing import CliRunner
 from app.cli.main import cli
 from app.starter import lay_out
 from lake.errors import BadInputError
-
-BIN = Path(sys.executable).parent
+from tests.fakes.commands import run_command
 
 
 def test_a_new_project_passes_its_own_checks(tmp_path):
@@ -22,10 +19,7 @@ def test_a_new_project_passes_its_own_checks(tmp_path):
     assert made.exit_code == 0, made.output
 
     for command in ("lake contract check", "sqlmesh test", "sqlmesh lint", "sqlmesh format --check"):
-        program, *arguments = command.split()
-        done = subprocess.run(
-            [BIN / program, *arguments], cwd=tmp_path / "shop", capture_output=True, text=True, check=False
-        )
+        done = run_command(*command.split(), folder=tmp_path / "shop", environment=os.environ)
         assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
 
 

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from lake.control import ActResult, read_acts
-from tests.fakes.lake_command import lake
+from tests.fakes.commands import lake
 
 pytestmark = pytest.mark.stack
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +12,11 @@ import pytest
 
 from lake.settings import Project, inherited_environment
 from lake.stack import stop
+from tests.fakes.commands import BIN, run_command
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
-BIN = Path(sys.executable).parent
 BLOCK = re.compile(r"^```(?P<kind>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"`([\w./]+\.(?:csv|sql))`:\s*\Z")
 MOST_COMMANDS = 10  # from one's own file to a mart
@@ -49,14 +47,11 @@ class Reader:
         if words[0] == "cd":
             self.folder /= words[1]
             return
-        done = subprocess.run(
-            [str(BIN / words[0]), *words[1:]],
-            cwd=self.folder,
-            env=inherited_environment(PATH=f"{BIN}:/usr/bin:/bin"),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
+        done = run_command(
+            *words,
+            folder=self.folder,
+            environment=inherited_environment(PATH=f"{BIN}:/usr/bin:/bin"),
+            seconds=300,
         )
         assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         self.said[line] = done.stdout

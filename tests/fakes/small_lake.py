@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +18,9 @@ from demo.topic import Topic
 from lake.control import migrate
 from lake.settings import Project, Settings, inherited_environment, load_settings
 from lake.stack import start
+from tests.fakes.commands import BIN, run_command
 
 ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 ONE_HOUSEHOLD_IN = 60
 
 
@@ -62,15 +60,11 @@ class SmallLake:
 
     def run(self, *command: str, code: int = 0) -> str:
         """Run a command in the project as a person who answers y; return its stdout."""
-        done = subprocess.run(
-            [str(BIN / command[0]), *command[1:]],
-            cwd=self.project.root,
-            env=inherited_environment(PATH=f"{BIN}:/usr/bin:/bin"),
-            capture_output=True,
-            input="y\n" * 20,
-            text=True,
-            check=False,
-            timeout=180,
+        done = run_command(
+            *command,
+            folder=self.project.root,
+            environment=inherited_environment(PATH=f"{BIN}:/usr/bin:/bin"),
+            answers="y\n" * 20,
         )
         assert done.returncode == code, (
             f"{command}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"

@@ -23,7 +23,7 @@ from lake.control.breakers import open_breaker, read_breaker, read_open_breakers
 from lake.errors import BadInputError, RefusedError
 from lake.settings import Settings
 from lake.types import Offset, Partition
-from tests.fakes.lake_command import lake
+from tests.fakes.commands import lake
 from tests.fakes.paged_api import CONTRACT, PagedApi, extract_project
 from tests.fakes.refused_world import strict
 from tests.fakes.topic_world import TopicWorld, landed, transactions

@@ -22,8 +22,8 @@ from ingest.gateway.service import new_key
 from ingest.landing import run_streams
 from lake.postgres import connect
 from lake.stack.ports import find_free
+from tests.fakes.commands import LAKE
 from tests.fakes.gateway_world import PATH, basket_line, read_topic
-from tests.fakes.lake_command import LAKE
 from tests.fakes.project_macros import load
 from tests.fakes.soak import report
 from tests.fakes.topic_world import TopicWorld, transactions

@@ -14,7 +14,7 @@ import pytest
 
 from ingest.landing import run_streams
 from lake.settings import Settings
-from tests.fakes.lake_command import LAKE
+from tests.fakes.commands import LAKE
 from tests.fakes.soak import report
 from tests.fakes.topic_world import TopicWorld, landed
 

@@ -15,8 +15,8 @@ import pytest
 
 from ingest.landing import run_streams
 from lake.settings import Settings
+from tests.fakes.commands import LAKE
 from tests.fakes.flaky_proxy import Whims, flaky_proxy
-from tests.fakes.lake_command import LAKE
 from tests.fakes.soak import report
 from tests.fakes.topic_world import TopicWorld, landed
 

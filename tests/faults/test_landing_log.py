@@ -18,7 +18,7 @@ from lake.catalog import load_table, open_catalog
 from lake.clock import SystemClock
 from lake.settings import Settings
 from lake.types import TableName
-from tests.fakes.lake_command import LAKE
+from tests.fakes.commands import LAKE
 from tests.fakes.topic_world import PARTITIONS, TopicWorld, landed, record
 
 pytestmark = pytest.mark.stack

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from lake.stack import ServiceState, inspect, stop_service
-from tests.fakes.lake_command import lake
+from tests.fakes.commands import lake
 
 pytestmark = pytest.mark.stack
 

@@ -12,7 +12,7 @@ from lake.catalog.views import load_view
 from lake.control import read_acts
 from lake.settings import Settings
 from lake.types import TableName
-from tests.fakes.lake_command import lake
+from tests.fakes.commands import lake
 from tests.fakes.topic_world import TopicWorld
 
 pytestmark = pytest.mark.stack

@@ -35,7 +35,7 @@ from lake.maintenance.sweep import SweepPolicy, Swept, check_alone, sweep
 from lake.mesh.session import Session, open_session
 from lake.settings import Settings
 from lake.types import Field, ListOf, Primitive, Struct, TableName
-from tests.fakes.lake_command import lake
+from tests.fakes.commands import lake
 
 pytestmark = pytest.mark.stack
 

@@ -25,7 +25,7 @@ from lake.control import read_acts
 from lake.mesh.session import open_session
 from lake.settings import Settings
 from lake.types import TableName
-from tests.fakes.lake_command import lake
+from tests.fakes.commands import lake
 from tests.fakes.paged_api import PagedApi, extract_project
 from tests.fakes.refused_world import hold_to
 from tests.fakes.topic_world import TopicWorld

@@ -6,6 +6,8 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from contextlib import nullcontext
 
 import polars as pl
@@ -128,7 +130,9 @@ def test_the_python_of_the_notebook_page_runs(lake):
 
     script = script.replace('env="dev_me"', 'env="prod"')
 
-    assert "int64" in lake.run("python", "-c", f"{script}\nprint(joined.dtypes)")
+    command = [sys.executable, "-c", f"{script}\nprint(joined.dtypes)"]
+
+    assert "int64" in subprocess.check_output(command, cwd=lake.project.root, text=True)
 
 
 def test_no_secret_is_written_where_it_does_not_belong(lake):

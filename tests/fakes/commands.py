@@ -1,0 +1,67 @@
+"""Run `lake` and `sqlmesh` as people do: each command a process, forked from one with their imports.
+
+A new interpreter spends a second or two on imports before a command begins. Tests of what happens at that
+beginning, and those that kill, start interpreters; all others may share one beginning.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+
+from lake.settings import Settings
+
+BIN = Path(sys.executable).parent
+MAINS = {"lake": ("app.cli.main", "main"), "sqlmesh": ("sqlmesh.cli.main", "cli")}
+# Nothing that starts threads, as DuckDB and Polars do, for a fork loses them; nor `sqlmesh.cli`, which reads
+# the present folder when it is imported.
+IMPORTED = ("app.cli.main", "lake.catalog", "psycopg", "pandas", "sqlmesh", "sqlmesh.core.test", "dateparser")
+_forks = get_context("forkserver")
+_forks.set_forkserver_preload(list(IMPORTED))
+
+
+def run_command(
+    *command: str, folder: Path, environment: Mapping[str, str], answers: str = "", seconds: float = 180
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in `folder` and return what `subprocess.run` would; `answers` are typed beforehand."""
+    with tempfile.TemporaryDirectory(prefix="command-") as told:
+        streams = [Path(told) / name for name in ("in", "out", "err")]
+        streams[0].write_text(answers, encoding="utf-8")
+        child = _forks.Process(target=_run, args=(command, str(folder), dict(environment), streams))
+        child.start()
+        child.join(seconds)
+        if child.exitcode is None:
+            child.kill()
+            child.join()
+            raise subprocess.TimeoutExpired(command, seconds)
+        stdout, stderr = (path.read_text(encoding="utf-8") for path in streams[1:])
+        return subprocess.CompletedProcess(command, child.exitcode, stdout, stderr)
+
+
+def lake(settings: Settings, environment: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `lake` to its end, whatever that is, in the project of `settings`."""
+    return run_command("lake", *words, folder=settings.project_root, environment=environment)
+
+
+def _run(command: tuple[str, ...], folder: str, environment: dict[str, str], streams: list[Path]) -> None:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, (path, flags) in enumerate(
+        zip(streams, (os.O_RDONLY, *[os.O_WRONLY | os.O_CREAT] * 2), strict=True)
+    ):
+        os.dup2(os.open(path, flags, 0o600), number)
+    sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115  multiprocessing closed it
+    sys.argv = [str(BIN / command[0]), *command[1:]]
+    module, name = MAINS[command[0]]
+    try:
+        getattr(import_module(module), name)()
+    finally:
+        atexit._run_exitfuncs()
