@@ -19,6 +19,7 @@ from pathlib import Path
 from lake.settings import Settings
 
 BIN = Path(sys.executable).parent
+LAKE = str(BIN / "lake")
 MAINS = {"lake": ("app.cli.main", "main"), "sqlmesh": ("sqlmesh.cli.main", "cli")}
 # Nothing that starts threads, as DuckDB and Polars do, for a fork loses them; nor `sqlmesh.cli`, which reads
 # the present folder when it is imported.
