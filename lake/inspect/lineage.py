@@ -1,4 +1,4 @@
-"""One graph from topic or API to destination: contracts, models and syncs joined by table names. Pure."""
+"""One graph from topic or extract to destination: contracts, models and syncs joined by table names. Pure."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def build_lineage(
 def _source_id(contract: Contract) -> str:
     if contract.kind is StreamKind.TOPIC:
         return f"topic:{contract.topic}"
-    return f"api:{contract.source}/{contract.resource}"
+    return f"extract:{contract.source}/{contract.resource}"
 
 
 def _sources(contracts: Sequence[Contract]) -> Iterator[LineageNode]:
@@ -133,7 +133,7 @@ def _sources(contracts: Sequence[Contract]) -> Iterator[LineageNode]:
             id=_source_id(contract),
             label=contract.topic if topic else f"{contract.source}/{contract.resource}",
             stage=Stage.SOURCE,
-            kind="topic" if topic else "API",
+            kind="topic" if topic else "extract",
             owner=contract.owner,
             description=contract.description,
             table="",

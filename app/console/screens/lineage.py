@@ -1,4 +1,4 @@
-"""Lineage: from topic or API to the destination; a click shows what a node is and what depends on it."""
+"""Lineage: from topic or extract to the destination; a click shows what a node is and what depends on it."""
 
 from __future__ import annotations
 
