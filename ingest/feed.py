@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from threading import Event
 
 from ingest.ends import Ends
 from ingest.flow import Flow, plan_flow
 from ingest.lane import Lane
+from ingest.lanes import Lanes
 from lake.broker import LogReader, Polled, Shard
 from lake.clock import Clock
 from lake.contracts import ContractMovedError
@@ -42,13 +42,10 @@ class Feed:
         """Serve these lanes; `reopen` gives one by the contract that its table is held to, None: not yet."""
         self._reader = reader
         self._reopen = reopen
-        self.lanes = tuple(lanes)  # the present ones: one may be followed by another
+        self.lanes = Lanes(lanes)
         self._settings = settings
         self._clock = clock
         self._stop = stop
-        self._by_topic: defaultdict[str, list[Lane]] = defaultdict(list)
-        for lane in lanes:
-            self._by_topic[lane.topic.name].append(lane)
         self._failure: BaseException | None = None
         self._ends = Ends(reader)
         self._shards: frozenset[Shard] = frozenset()
@@ -63,7 +60,7 @@ class Feed:
         """
         if follow:
             self._reader.subscribe(
-                list(self._by_topic),
+                self.lanes.topics(),
                 on_assigned=self._on_assigned,
                 on_revoked=self._on_revoked,
                 on_lost=self._on_lost,
@@ -72,12 +69,6 @@ class Feed:
             every = [Shard(lane.topic.name, p) for lane in self.lanes for p in lane.topic.partitions]
             self._reader.assign(self._begin(list(dict.fromkeys(every))))
         self._read(follow=follow)
-
-    def _alive(self) -> Iterator[Lane]:
-        return (lane for lane in self.lanes if lane.failure is None and not lane.is_aside)
-
-    def _aside(self) -> Iterator[Lane]:
-        return (lane for lane in self.lanes if lane.failure is None and lane.is_aside)
 
     @staticmethod
     def _guard(lane: Lane, act: Callable[..., object], *arguments: object) -> None:
@@ -92,7 +83,7 @@ class Feed:
     def _read(self, *, follow: bool) -> None:
         """2 Poll until size, age or memory says so, commit, and go on."""
         records = min(_RECORDS_PER_POLL, self._settings.commit_rows)
-        while not self._stop.is_set() and (any(self._alive()) or any(self._aside())):
+        while not self._stop.is_set() and (any(self.lanes.alive()) or any(self.lanes.aside())):
             polled = self._reader.poll(records=records, seconds=_POLL_SECONDS)
             if self._failure is not None:
                 raise self._failure
@@ -100,44 +91,37 @@ class Feed:
             self._keep_moving()
             if not follow and self._is_read_out():
                 self._commit_all()
-                if not self._restart() and not any(self._aside()):
+                if not self._restart() and not any(self.lanes.aside()):
                     return
         self._commit_all()
 
     def _take(self, polled: Polled) -> None:
         self._watch_logs()
         for chunk in polled.chunks:
-            for lane in self._by_topic[chunk.shard.topic]:
+            for lane in self.lanes.of(chunk.shard.topic):
                 self._guard(lane, lane.take, chunk)
-        for shard, moment in self._ends.answers(polled.ended, self._reached).items():
-            for lane in self._by_topic[shard.topic]:
+        for shard, moment in self._ends.answers(polled.ended, self.lanes.reached).items():
+            for lane in self.lanes.of(shard.topic):
                 lane.look(shard.partition, moment)
-
-    def _reached(self, shard: Shard) -> Iterator[Offset]:
-        for lane in self._by_topic[shard.topic]:
-            if shard.partition in lane.partitions:
-                yield lane.wants(shard.partition) or Offset(0)
 
     def _watch_logs(self) -> None:
         """Compare positions with the logs as soon as a fetch tells where they end."""
-        for lane in self._alive():
-            for partition in lane.partitions:
-                shard = Shard(lane.topic.name, partition)
+        for lane in self.lanes.alive():
+            for shard in lane.shards:
                 if (end := self._ends.learn(shard)) is not None:
-                    for reader in self._by_topic[shard.topic]:
-                        self._guard(reader, reader.check_end, partition, end)
+                    for reader in self.lanes.of(shard.topic):
+                        self._guard(reader, reader.check_end, shard.partition, end)
 
     def _is_read_out(self) -> bool:
-        return not any(self._aside()) and all(
-            not lane.is_waiting
-            and self._ends.has_reached(Shard(lane.topic.name, partition), lane.wants(partition))
-            for lane in self._alive()
-            for partition in lane.partitions
+        return not any(self.lanes.aside()) and all(
+            not lane.is_waiting and self._ends.has_reached(shard, lane.wants(shard.partition))
+            for lane in self.lanes.alive()
+            for shard in lane.shards
         )
 
     def _keep_moving(self) -> None:
         """Settle what is done, commit what is due, hold what has no room, begin anew what is stale."""
-        for lane in self._alive():
+        for lane in self.lanes.alive():
             self._guard(lane, lane.take_waiting)
             done = lane.commit_under_way
             if done is not None and done.done():
@@ -156,17 +140,16 @@ class Feed:
         A log's end is told once; only a fetch that is sent later shows that it still is the end.
         """
         now = self._clock.now()
-        for lane in self._alive():
+        for lane in self.lanes.alive():
             if not lane.is_committing and lane.has_look():
                 self._guard(lane, lane.hand_over)
             elif lane.wants_a_look(now):
-                for partition in lane.partitions:
-                    shard = Shard(lane.topic.name, partition)
+                for shard in lane.shards:
                     if shard not in self._paused and self._ends.ask_again(shard, now):
-                        self._reader.seek(shard, self._first_wanted(shard))
+                        self._reader.seek(shard, self.lanes.first_wanted(shard))
 
     def _follow_plan(self) -> None:
-        lanes = tuple(self._alive())
+        lanes = tuple(self.lanes.alive())
         self._flow = plan_flow(
             [lane.load() for lane in lanes], limit=self._settings.memory_bytes, was_tight=self._flow.tight
         )
@@ -179,7 +162,7 @@ class Feed:
         waited = {lane.commit_under_way: lane for lane in self._held if lane.commit_under_way is not None}
         if not waited or self._wanted_pauses() <= self._paused:
             return False
-        others = any(lane not in self._held for lane in self._alive())
+        others = any(lane not in self._held for lane in self.lanes.alive())
         patience = _PATIENCE_SECONDS if others else _LONG_PATIENCE_SECONDS
         ended, _ = wait(waited, timeout=patience, return_when=FIRST_COMPLETED)
         for future in ended:
@@ -189,9 +172,8 @@ class Feed:
 
     def _wanted_pauses(self) -> frozenset[Shard]:
         """Return the shards of lanes that have no room, and those that nobody reads any more."""
-        held = {Shard(lane.topic.name, p) for lane in self._held for p in lane.partitions}
-        read = {Shard(lane.topic.name, p) for lane in self._alive() for p in lane.partitions}
-        return frozenset(held | (self._shards - read))
+        held = {shard for lane in self._held for shard in lane.shards}
+        return (self._shards - self.lanes.shards()) | held
 
     def _pause(self) -> None:
         """Have the reader bring no more of what nobody can take."""
@@ -206,24 +188,17 @@ class Feed:
     def _settle(self, lane: Lane) -> None:
         self._guard(lane, lane.settle)
         if lane.partitions:
-            self._reader.show_progress(
-                {
-                    Shard(lane.topic.name, p): min(
-                        other.landed(p) for other in self._by_topic[lane.topic.name] if p in other.partitions
-                    )
-                    for p in lane.partitions
-                }
-            )
+            self._reader.show_progress({shard: self.lanes.landed(shard) for shard in lane.shards})
 
     def _commit_all(self) -> None:
-        for lane in self._alive():
+        for lane in self.lanes.alive():
             self._guard(lane, lane.hand_over)
-        for lane in self._alive():
+        for lane in self.lanes.alive():
             self._settle(lane)
 
     def _restart(self) -> bool:
         """Begin lanes anew whose partitions somebody else has moved; tell whether there were any."""
-        stale = [lane for lane in self._alive() if lane.must_restart]
+        stale = [lane for lane in self.lanes.alive() if lane.must_restart]
         for lane in stale:
             self._begin_again(lane, lane.partitions)
         return bool(stale)
@@ -233,11 +208,11 @@ class Feed:
         for partition in partitions:
             shard = Shard(lane.topic.name, partition)
             self._ends.forget(shard, self._clock.now())
-            self._reader.seek(shard, self._first_wanted(shard))
+            self._reader.seek(shard, self.lanes.first_wanted(shard))
 
     def _replace(self) -> None:
         """Go on with the contract that a table is held to by now, where one was deployed meanwhile."""
-        for lane in self._aside():
+        for lane in self.lanes.aside():
             if not lane.may_come_back():
                 continue
             try:
@@ -248,34 +223,22 @@ class Feed:
             if successor is None:
                 continue
             log.info("contract.followed", stream=lane.stream, version=successor.contract.version)
-            own = self._by_topic[lane.topic.name]
-            own[own.index(lane)] = successor
-            self.lanes = tuple(successor if one is lane else one for one in self.lanes)
+            self.lanes.replace(lane, successor)
             self._begin_again(successor, lane.partitions)
 
     def _start_of(self, lane: Lane) -> Callable[[Partition], Offset]:
         return lambda partition: self._reader.start(Shard(lane.topic.name, partition))
 
-    def _first_wanted(self, shard: Shard) -> Offset | None:
-        """Return where a shard has to be read from so that each lane gets what it lacks."""
-        wanted = [
-            lane.wants(shard.partition)
-            for lane in self._by_topic[shard.topic]
-            if shard.partition in lane.partitions
-        ]
-        known = [offset for offset in wanted if offset is not None]
-        return min(known) if known and len(known) == len(wanted) else None
-
     def _begin(self, shards: Sequence[Shard]) -> dict[Shard, Offset | None]:
         """1 Let each lane read its positions, and start every shard where the first of them stands."""
         self._shards, self._paused = frozenset(shards), frozenset()
         self._ends.begin(shards, self._clock.now())
-        for lane in self._aside():
+        for lane in self.lanes.aside():
             lane.stay_aside([shard.partition for shard in shards if shard.topic == lane.topic.name])
-        for lane in self._alive():
+        for lane in self.lanes.alive():
             own = [shard.partition for shard in shards if shard.topic == lane.topic.name]
             self._guard(lane, lane.begin, own, self._start_of(lane))
-        return {shard: self._first_wanted(shard) for shard in shards}
+        return {shard: self.lanes.first_wanted(shard) for shard in shards}
 
     def _on_assigned(self, shards: Sequence[Shard]) -> Mapping[Shard, Offset | None]:
         log.info("shards.assigned", count=len(shards))
@@ -288,7 +251,7 @@ class Feed:
     def _on_revoked(self, shards: Sequence[Shard]) -> None:
         """Wait for the commits in flight; what is not committed may be somebody else's now."""
         log.info("shards.revoked", count=len(shards))
-        for lane in self._alive():
+        for lane in self.lanes.alive():
             try:
                 self._guard(lane, lane.settle)
             except LakeError as error:
@@ -298,5 +261,5 @@ class Feed:
     def _on_lost(self, shards: Sequence[Shard]) -> None:
         """Take no more: others may own the shards already, and the catalog decides who was first."""
         log.warning("shards.lost", count=len(shards))
-        for lane in self._alive():
+        for lane in self.lanes.alive():
             lane.go_away()

@@ -10,30 +10,26 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
 from ingest.anteroom import Anteroom
+from ingest.aside import Aside
 from ingest.batch import Batch, Range, RecordCheck
 from ingest.care import TableCare
 from ingest.flow import Load
 from ingest.intake import DecodePool, Intake
 from ingest.looks import Looks
 from ingest.positions import Position, check_history, check_log
-from ingest.quarantine import final_offsets
 from ingest.report import Observer, Progress, StreamReport
 from ingest.routing import Router
 from ingest.schemas import SchemaDesk
 from ingest.writer import Writer
 from ingest.written import Written
-from lake.broker import Chunk, Topic
-from lake.catalog import load_table
+from lake.broker import Chunk, Shard, Topic
 from lake.clock import Clock
 from lake.contracts import Contract, ContractMovedError, Framing, Routing
-from lake.errors import HistoryError
 from lake.log import get_logger
 from lake.settings import LandingSettings
 from lake.types import Offset, Partition
 
 log = get_logger("ingest")
-
-_LOOK_AGAIN_SECONDS = 1.0
 
 
 class Lane:
@@ -59,6 +55,7 @@ class Lane:
         self.topic = topic
         self.failure: Exception | None = None
         self._writer = writer
+        self._tables = writer.tables
         self._committers = committers
         self._clock = clock
         self._observer = observer
@@ -73,11 +70,10 @@ class Lane:
         self._settings = settings
         self._looks = Looks(settings.look_seconds)
         self._partitions: tuple[Partition, ...] = ()
-        self._done = Written(landed=0, quarantined=0, commits=0, positions={})
+        self._done = Written()
         self._ended_at = clock.monotonic()
-        self._is_fresh = True  # the writer's tables were loaded just now
-        self._moved: ContractMovedError | None = None  # the table is held to another contract by now
-        self._waits_until = self._gives_up_at = 0.0
+        self._is_fresh = True  # the tables were loaded just now
+        self._aside: Aside | None = None  # the table is held to another contract by now
         self._is_away = False  # the partitions may be somebody else's: nothing is taken or committed
         self.must_restart = False  # somebody else moved what a commit was to move
 
@@ -114,22 +110,22 @@ class Lane:
         self._is_away = self.must_restart = False
 
     def _begin_anew(self, partitions: Sequence[Partition], start_of: Callable[[Partition], Offset]) -> None:
+        tables = self._tables
         if not self._is_fresh:
-            self._reload()
+            tables.reload()
         self._is_fresh = False
-        writer = self._writer
-        writer.begin()
-        stored, quarantined = writer.positions(writer.raw), writer.positions(writer.quarantine)
+        self._writer.begin()
+        stored, quarantined = tables.positions(tables.raw), tables.positions(tables.quarantine)
         for partition in partitions:
             position, beyond = stored.get(partition), quarantined.get(partition)
             if position is not None:
-                check_history(writer.raw, partition, position)
+                check_history(tables.raw, partition, position)
                 # Asked before anything is fetched: behind a waiting fetch the answer takes its time too.
                 check_log(self.topic.name, partition, position, start=start_of(partition), end=None)
             if beyond is not None:
-                check_history(writer.quarantine, partition, beyond)
+                check_history(tables.quarantine, partition, beyond)
             self._begin_one(partition, position, beyond)
-        self._looks.begin(partitions, writer.horizons(writer.raw))
+        self._looks.begin(partitions, tables.horizons())
         self._stored = {p: stored[p] for p in partitions if p in stored}
         self._landed |= {p: position.offset for p, position in self._stored.items()}
 
@@ -141,29 +137,16 @@ class Lane:
             if not kept:
                 self._intake.begin(partition, stands, frozenset())
             return
-        final = final_offsets(
-            self._writer.quarantine,
-            source=self.topic.name,
-            partition=partition,
-            low=low,
-            high=beyond.offset,
-        )
-        self._intake.begin(partition, stands, final)
-
-    def _reload(self) -> None:
-        writer = self._writer
-        raw = load_table(writer.catalog, writer.raw.name)
-        quarantine = load_table(writer.catalog, writer.quarantine.name)
-        if raw is None or quarantine is None or raw.uuid != writer.raw.uuid:
-            raise HistoryError(
-                f"{writer.raw.name} or its quarantine was dropped or replaced while landing wrote to it",
-                hint="lake ingest status",
-            )
-        writer.raw, writer.quarantine = raw, quarantine
+        self._intake.begin(partition, stands, self._tables.final(partition, low, beyond.offset))
 
     @property
     def partitions(self) -> tuple[Partition, ...]:
         return self._partitions
+
+    @property
+    def shards(self) -> list[Shard]:
+        """The partitions that it reads, as the consumer knows them."""
+        return [Shard(self.topic.name, partition) for partition in self._partitions]
 
     def check_end(self, partition: Partition, end: Offset) -> None:
         """Compare the position with the end of the log, once a fetch has told it."""
@@ -243,8 +226,8 @@ class Lane:
         self._intake.pace(written.files)
         self.must_restart = self.must_restart or bool(written.moved)
         if written.commits:
-            self._care.after_commit(self._writer.raw)
-            self._care.after_commit(self._writer.quarantine)
+            self._care.after_commit(self._tables.raw)
+            self._care.after_commit(self._tables.quarantine)
             self._observer(
                 Progress(
                     stream=self.stream,
@@ -261,14 +244,12 @@ class Lane:
     @property
     def is_aside(self) -> bool:
         """Tell whether another contract was deployed: nothing lands by this one any more."""
-        return self._moved is not None
+        return self._aside is not None
 
     def step_aside(self, error: ContractMovedError) -> None:
         """Drop what is not committed; who follows reads it again from where the tables stand."""
         log.info("contract.moved", stream=self.stream, reason=error.message)
-        now = self._clock.monotonic()
-        self._moved, self._waits_until = error, now
-        self._gives_up_at = now + self._settings.deadline_seconds
+        self._aside = Aside(error, seconds=self._settings.deadline_seconds, clock=self._clock)
         kept = self._partitions
         self._drop_all()
         self._partitions = kept
@@ -279,13 +260,11 @@ class Lane:
 
     def may_come_back(self) -> bool:
         """Tell, once a second, that it is time to look what the table is held to."""
-        now = self._clock.monotonic()
-        if self._moved is None or now < self._waits_until:
+        if self._aside is None or not self._aside.is_due():
             return False
-        if now > self._gives_up_at:
-            self.fail(self._moved)
+        if self._aside.is_over():
+            self.fail(self._aside.moved)
             return False
-        self._waits_until = now + _LOOK_AGAIN_SECONDS
         return True
 
     def follow(self, before: Lane) -> None:
@@ -309,7 +288,7 @@ class Lane:
         return StreamReport(
             stream=self.stream,
             topic=self.topic.name,
-            table=str(self._writer.raw.name),
+            table=str(self._tables.raw.name),
             landed=self._done.landed,
             quarantined=self._done.quarantined,
             commits=self._done.commits,

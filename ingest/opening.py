@@ -14,7 +14,8 @@ from ingest.lane import Lane
 from ingest.quarantine.breaker import StreamBreaker
 from ingest.report import Observer
 from ingest.schemas import SchemaDesk
-from ingest.tables import find_routing, open_quarantine, open_raw, raw_name
+from ingest.stream_tables import StreamTables
+from ingest.tables import find_routing, raw_name
 from ingest.writer import Writer
 from lake.broker import Topic, describe_topics, full_name
 from lake.catalog import LakeCatalog, load_table
@@ -91,16 +92,16 @@ class Opening:
         landing = self.settings.landing
         breaker = StreamBreaker(self.settings.postgres, contract, self.clock)
         breaker.begin()
+        tables = StreamTables(
+            settings=self.settings, catalog=self.catalog, contract=contract, topic=topic, routing=routing
+        )
         writer = Writer(
-            settings=self.settings,
-            catalog=self.catalog,
+            settings=landing,
+            tables=tables,
             contract=contract,
             topic=topic,
-            raw=open_raw(self.catalog, landing, contract, routing),
-            quarantine=open_quarantine(self.catalog, landing, contract, routing),
             clock=self.clock,
             breaker=breaker,
-            routing=routing,
         )
         return Lane(
             contract=contract,

@@ -8,11 +8,12 @@ need one each. What is cut off is read again: the position says where the commit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.batch import Checked
+from ingest.batch import Batch, Checked
 from lake.catalog import TableState
 from lake.catalog.parting import first_places, most_partitions
 from lake.types import Offset, Partition
@@ -63,6 +64,15 @@ def before(parts: Sequence[Checked], end: Offset) -> list[Checked]:
             )
         )
     return kept
+
+
+def cut_batch(batch: Batch, cuts: Mapping[Partition, Offset]) -> Batch:
+    """Return a batch that ends earlier in some partitions, whose end it has not seen then."""
+    return replace(
+        batch,
+        ranges={p: replace(own, next=cuts.get(p, own.next)) for p, own in batch.ranges.items()},
+        looked={p: moment for p, moment in batch.looked.items() if p not in cuts},
+    )
 
 
 def commit_age(files: int, *, seconds: float, files_per_minute: int) -> float:

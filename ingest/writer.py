@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
-from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,67 +14,42 @@ from ingest.commit_plan import CommitPlan, never_back, plan_commit
 from ingest.events import newest_event
 from ingest.lateness import Lateness, measure, to_summary
 from ingest.meta import with_meta
-from ingest.positions import Position, check_history, read_positions, to_properties
 from ingest.quarantine import BadRecord, to_rows
 from ingest.quarantine.breaker import Judged, StreamBreaker
-from ingest.spread import before, find_cuts
+from ingest.spread import before, cut_batch, find_cuts
+from ingest.stream_tables import StreamTables
 from ingest.written import Written
 from lake.broker import Topic
-from lake.catalog import (
-    LakeCatalog,
-    Landed,
-    NewSnapshot,
-    TableState,
-    WrittenFile,
-    commit,
-    load_table,
-    write_files,
-)
-from lake.catalog.horizons import Horizon, read_horizons
-from lake.catalog.horizons import to_properties as horizon_properties
-from lake.catalog.retention import landing_retention
+from lake.catalog import WrittenFile, write_files
+from lake.catalog.horizons import Horizon
 from lake.clock import Clock, Deadline
-from lake.contracts import Contract, Fence, Framing, Routing, check_fence, fence_properties
-from lake.errors import UnavailableError
+from lake.contracts import Contract, Framing
 from lake.log import get_logger
-from lake.settings import Settings
+from lake.settings import LandingSettings
 from lake.types import Offset, Partition
 
 log = get_logger("ingest")
 
-_FIRST_PAUSE = 0.05
-_LONGEST_PAUSE = 2.0
-
 
 class Writer:
-    """Land batches of one stream; one at a time, from any thread.
-
-    Holds the tables as the last answer showed them. The catalog's comparison of main is the fence:
-    a writer that is no longer the only one loses the commit, not the data.
-    """
+    """Land batches of one stream; one at a time, from any thread."""
 
     def __init__(
         self,
         *,
-        settings: Settings,
-        catalog: LakeCatalog,
+        settings: LandingSettings,
+        tables: StreamTables,
         contract: Contract,
         topic: Topic,
-        raw: TableState,
-        quarantine: TableState,
         clock: Clock,
         breaker: StreamBreaker | None = None,
-        routing: Routing | None = None,
     ) -> None:
+        self.tables = tables
         self._settings = settings
         self._breaker = breaker
-        self._routing = routing
-        self.catalog = catalog
         self._contract = contract
         self._topic = topic
         self._clock = clock
-        self.raw = raw
-        self.quarantine = quarantine
         self._refused: dict[Partition, Offset] = {}
         self.begin()
 
@@ -87,15 +59,8 @@ class Writer:
         A later look at it, after a conflict over other partitions, must not count: a record that somebody
         else has refused since is final, and whoever reads from here does not know it yet.
         """
-        self._refused = {p: position.offset for p, position in self.positions(self.quarantine).items()}
-
-    def positions(self, state: TableState) -> dict[Partition, Position]:
-        """Return the positions of this stream's topic in a table."""
-        return read_positions(state, cluster=self._settings.broker.cluster, topic_id=self._topic.id)
-
-    def horizons(self, state: TableState) -> dict[Partition, Horizon]:
-        """Return up to what times a table says that the partitions have landed."""
-        return read_horizons(state, cluster=self._settings.broker.cluster, topic_id=self._topic.id)
+        known = self.tables.positions(self.tables.quarantine)
+        self._refused = {p: position.offset for p, position in known.items()}
 
     def land(self, batch: Batch) -> Written:
         """Write and commit; returns only when the outcome is known.
@@ -103,17 +68,17 @@ class Writer:
         Raises UnavailableError or OutcomeUnknownError (the next run reads the tables and goes on),
         HistoryError when a table is not the one that was read, RefusedError when the breaker is open.
         """
-        deadline = Deadline.after(self._settings.landing.deadline_seconds, self._clock)
+        deadline = Deadline.after(self._settings.deadline_seconds, self._clock)
         parts = {p: [future.result() for future in futures] for p, futures in batch.parts.items()}
-        cuts = find_cuts(self.raw, parts, self._settings.landing.commit_files)
+        cuts = find_cuts(self.tables.raw, parts, self._settings.commit_files)
         if cuts:
             log.warning("batch.cut", stream=self._contract.stream, partitions=sorted(cuts))
             parts = {p: before(found, cuts[p]) if p in cuts else found for p, found in parts.items()}
-            batch = _ending(batch, cuts)
+            batch = cut_batch(batch, cuts)
         bad = {p: [r for checked in found for r in checked.bad] for p, found in parts.items()}
         self._judge(parts, bad)
         if self._is_overtaken(batch):
-            return Written(landed=0, quarantined=0, commits=0, positions={}, moved=tuple(batch.ranges))
+            return Written(moved=tuple(batch.ranges))
         # 4 Data files; none mixes partitions, so that a partition can be dropped from a commit.
         files = {p: self._write_rows(p, checked) for p, checked in parts.items()}
         # 5a Bad records first: their position tells the next run that they are final.
@@ -121,21 +86,16 @@ class Writer:
         quarantined = sum(len(bad[p]) for p in refused.stage)
         if refused.drop:
             commits = int(bool(refused.stage))
-            return Written(
-                landed=0, quarantined=quarantined, commits=commits, positions={}, moved=tuple(batch.ranges)
-            )
+            return Written(quarantined=quarantined, commits=commits, moved=tuple(batch.ranges))
         # 5b Good rows, positions and stamp in one commit.
         ranges = {p: replace(r, produced_at=_newest(parts.get(p, ()))) for p, r in batch.ranges.items()}
-        state, plan = self._commit_ranges(
-            self.raw,
+        plan = self.tables.commit_rows(
             ranges,
             files,
             deadline,
             horizons=self._horizons(parts, batch),
             summary=to_summary(self._lateness(parts)),
         )
-        self.raw = state
-        positions = {p: batch.ranges[p].next for p in plan.stage}
         if plan.drop:
             log.warning("batch.moved", stream=self._contract.stream, partitions=list(plan.drop))
         staged = [file for p in plan.stage for file in files.get(p, ())]
@@ -143,7 +103,7 @@ class Writer:
             landed=sum(file.rows for file in staged),
             quarantined=quarantined,
             commits=bool(refused.stage) + bool(plan.stage),
-            positions=positions,
+            positions={p: batch.ranges[p].next for p in plan.stage},
             moved=(*plan.drop, *cuts),
             files=len(staged),
         )
@@ -156,13 +116,12 @@ class Writer:
         """
         if self._contract.framing is not Framing.REGISTRY:
             return False
-        raw = load_table(self.catalog, self.raw.name)
-        quarantine = load_table(self.catalog, self.quarantine.name)
+        raw, quarantine = self.tables.look()
         if raw is None or quarantine is None:
             return False  # the commit says so
         refused = {p: Range(expected=self._refused.get(p), next=r.next) for p, r in batch.ranges.items()}
-        landed = plan_commit(self.positions(raw), batch.ranges)
-        return bool(landed.drop or plan_commit(self.positions(quarantine), refused).drop)
+        landed = plan_commit(self.tables.positions(raw), batch.ranges)
+        return bool(landed.drop or plan_commit(self.tables.positions(quarantine), refused).drop)
 
     def _judge(
         self, parts: Mapping[Partition, Sequence[Checked]], bad: Mapping[Partition, Sequence[BadRecord]]
@@ -192,7 +151,7 @@ class Writer:
         ranges = {p: never_back(self._refused.get(p), batch.ranges[p].next) for p in bad}
         files = {
             p: write_files(
-                self.quarantine,
+                self.tables.quarantine,
                 to_rows(
                     records,
                     source=self._topic.name,
@@ -202,78 +161,9 @@ class Writer:
             )
             for p, records in bad.items()
         }
-        state, plan = self._commit_ranges(self.quarantine, ranges, files, deadline)
-        self.quarantine = state
+        plan = self.tables.commit_refused(ranges, files, deadline)
         self._refused |= {p: ranges[p].next for p in plan.stage}
         return plan
-
-    def _commit_ranges(
-        self,
-        state: TableState,
-        ranges: Mapping[Partition, Range],
-        files: Mapping[Partition, Sequence[WrittenFile]],
-        deadline: Deadline,
-        *,
-        horizons: Mapping[Partition, Horizon] = MappingProxyType({}),
-        summary: Mapping[str, str] = MappingProxyType({}),
-    ) -> tuple[TableState, CommitPlan]:
-        """Commit what still belongs on top of the table; 6: on a conflict look again, per partition."""
-        attempt = 0
-        while True:
-            stored = self.positions(state)
-            plan = plan_commit(stored, ranges)
-            if not plan.stage:
-                return state, plan
-            # The contract may have been deployed anew while this batch was read (lake.contracts.fence).
-            fence = check_fence(str(state.name), state.properties, self._contract, self._routing)
-            claim = fence_properties(self._contract, self._routing) if fence is Fence.UNCLAIMED else {}
-            for partition in plan.stage:
-                if partition in stored:
-                    check_history(state, partition, stored[partition])
-            outcome = commit(
-                self.catalog,
-                state,
-                files=[file for p in plan.stage for file in files.get(p, ())],
-                properties=partial(
-                    self._properties,
-                    state,
-                    {p: ranges[p] for p in plan.stage},
-                    {p: horizon for p, horizon in horizons.items() if p not in plan.drop},
-                    claim,
-                ),
-                deadline=deadline,
-                retain=landing_retention(self._settings.landing),
-                summary=summary,
-            )
-            if isinstance(outcome, Landed):
-                return outcome.state, plan
-            log.info("commit.conflict", table=str(state.name), attempt=attempt)
-            state = outcome.state
-            pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
-            self._clock.sleep(min(pause, deadline.remaining()))
-            if deadline.expired():
-                raise UnavailableError(
-                    "catalog", f"{state.name}: other writers kept winning; nothing of the batch landed"
-                )
-            attempt += 1
-
-    def _properties(
-        self,
-        state: TableState,
-        ranges: Mapping[Partition, Range],
-        horizons: Mapping[Partition, Horizon],
-        claim: Mapping[str, str],
-        snapshot: NewSnapshot,
-    ) -> dict[str, str]:
-        cluster, topic = self._settings.broker.cluster, self._topic.id
-        reached = to_properties(
-            cluster,
-            topic,
-            {p: found.next for p, found in ranges.items()},
-            snapshot,
-            produced={p: at for p, found in ranges.items() if (at := found.produced_at) is not None},
-        )
-        return {**reached, **horizon_properties(state, cluster, topic, horizons), **claim}
 
     def _horizons(
         self, parts: Mapping[Partition, Sequence[Checked]], batch: Batch
@@ -307,16 +197,7 @@ class Writer:
             version=self._contract.version,
             landed_at=self._clock.now(),
         )
-        return write_files(self.raw, landed)
-
-
-def _ending(batch: Batch, cuts: Mapping[Partition, Offset]) -> Batch:
-    """Return a batch that ends earlier in some partitions, whose end it has not seen then."""
-    return replace(
-        batch,
-        ranges={p: replace(own, next=cuts.get(p, own.next)) for p, own in batch.ranges.items()},
-        looked={p: moment for p, moment in batch.looked.items() if p not in cuts},
-    )
+        return write_files(self.tables.raw, landed)
 
 
 def _newest(parts: Sequence[Checked]) -> datetime | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lake.types import Offset, Partition
 
@@ -12,10 +12,10 @@ from lake.types import Offset, Partition
 class Written:
     """Partitions in `moved` have to be read again from where the tables stand; `files` are the table's."""
 
-    landed: int
-    quarantined: int
-    commits: int
-    positions: Mapping[Partition, Offset]
+    landed: int = 0
+    quarantined: int = 0
+    commits: int = 0
+    positions: Mapping[Partition, Offset] = field(default_factory=dict)
     moved: tuple[Partition, ...] = ()
     files: int = 0
 

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 
 from ingest.batch import Batch, Checked, Range, RecordCheck
 from ingest.schemas import ContractSchemas, SchemaDesk
-from ingest.tables import open_quarantine, open_raw
+from ingest.stream_tables import StreamTables
 from ingest.writer import Writer
 from lake.broker import LogReader, Shard, describe_topic
 from lake.catalog import LakeCatalog, open_catalog
@@ -33,16 +33,15 @@ class Hands:
         topic = describe_topic(settings.broker, contract.topic)
         assert topic is not None
         self._topic = topic
+        self.tables = StreamTables(settings=settings, catalog=shared, contract=contract, topic=topic)
         self.writer = Writer(
-            settings=settings,
-            catalog=shared,
+            settings=settings.landing,
+            tables=self.tables,
             contract=contract,
             topic=topic,
-            raw=open_raw(shared, settings.landing, contract),
-            quarantine=open_quarantine(shared, settings.landing, contract),
             clock=SystemClock(),
         )
-        self.stored = self.writer.positions(self.writer.raw)
+        self.stored = self.tables.positions(self.tables.raw)
 
     def read(self) -> Batch:
         """Read everything behind the stored positions."""

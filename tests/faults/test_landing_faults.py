@@ -201,7 +201,7 @@ def test_a_record_that_another_refused_unseen_is_not_refused_twice(world: TopicW
             batch, ranges={partition: batch.ranges[partition]}, parts={partition: batch.parts[partition]}
         )
 
-    second.writer.catalog = CrashingCatalog(world.settings, at=1, after=True)
+    second.tables.catalog = CrashingCatalog(world.settings, at=1, after=True)
     with pytest.raises(CrashError):  # it refuses records of partition 0 and dies before it lands the others
         second.writer.land(only(others, zero))
     assert first.writer.land(only(mine, one)).moved == ()
@@ -216,7 +216,7 @@ def test_a_foreign_commit_in_between_is_no_reason_to_write_the_rows_again(world:
     hands = Hands(world.settings, world.contract)
     batch = hands.read()
     foreign = commit(
-        hands.writer.catalog, state(world), files=(), properties={"owner": "x"}, deadline=deadline()
+        hands.tables.catalog, state(world), files=(), properties={"owner": "x"}, deadline=deadline()
     )
     assert isinstance(foreign, Landed)
     written = hands.writer.land(batch)
@@ -273,8 +273,8 @@ def test_a_table_that_was_replaced_takes_nothing_of_a_batch_for_the_old_one(worl
     world.produce(100)
     hands = Hands(world.settings, world.contract)
     batch = hands.read()
-    drop_table(hands.writer.catalog, hands.writer.raw.name)
-    open_raw(hands.writer.catalog, world.settings.landing, world.contract)
+    drop_table(hands.tables.catalog, hands.tables.raw.name)
+    open_raw(hands.tables.catalog, world.settings.landing, world.contract)
     with pytest.raises(HistoryError, match="dropped or replaced"):
         hands.writer.land(batch)
     assert world.raw() == []

@@ -25,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 import ingest.landing
 import ingest.opening
 import ingest.tables
-import ingest.writer
+import ingest.stream_tables
 import lake.catalog.tables
 from ingest.commit_plan import CommitPlan
 from ingest.landing import run_streams
@@ -221,7 +221,7 @@ def test_the_schedules_find_a_writer_that_does_not_look_where_the_table_stands()
     def stage_all(_stored, ranges):
         return CommitPlan(stage=tuple(sorted(ranges)), drop=())
 
-    with patch.object(ingest.writer, "plan_commit", stage_all), pytest.raises(AssertionError):
+    with patch.object(ingest.stream_tables, "plan_commit", stage_all), pytest.raises(AssertionError):
         run_schedules(100)
 
 
