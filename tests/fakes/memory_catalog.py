@@ -19,12 +19,9 @@ from pyiceberg.table.update import update_table_metadata
 
 from lake.catalog import LakeCatalog
 from lake.settings import Settings
+from tests.fakes.killed import KilledError
 
 Key = tuple[str, ...]
-
-
-class CrashError(BaseException):
-    """Stands for the end of the process: nothing of ours catches it."""
 
 
 class Mishap(Enum):
@@ -103,7 +100,7 @@ class MemoryCatalog(LakeCatalog):
     def _act(self, mishap: Mishap, apply: Callable[[], CommitTableResponse], key: Key) -> CommitTableResponse:
         match mishap:
             case Mishap.CRASH_BEFORE:
-                raise CrashError
+                raise KilledError
             case Mishap.LOST_BEFORE:
                 raise requests.ConnectionError
             case Mishap.REFUSED:
@@ -118,7 +115,7 @@ class MemoryCatalog(LakeCatalog):
         answer = apply()
         match mishap:
             case Mishap.CRASH_AFTER:
-                raise CrashError
+                raise KilledError
             case Mishap.LOST_AFTER:
                 raise requests.ConnectionError
             case Mishap.TWICE:

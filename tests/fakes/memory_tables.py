@@ -12,10 +12,7 @@ import pyarrow.compute as pc
 from ingest.extract.cursor import Cursor
 from ingest.extract.quarantined import Quarantined
 from ingest.quarantine import BadRecord
-
-
-class KilledError(BaseException):
-    """Stands for kill -9: nothing of the program's own handlers may catch it."""
+from tests.fakes.killed import KilledError
 
 
 @dataclass

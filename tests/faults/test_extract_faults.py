@@ -24,15 +24,12 @@ from lake.types import TableName
 from tests.fakes.cared_for import cared_for
 from tests.fakes.catalog_proxy import Fault, catalog_proxy
 from tests.fakes.extracted import both_at_once, extracted
+from tests.fakes.killed import KilledError
 from tests.fakes.paged_api import PagedApi, extract_project
 
 pytestmark = pytest.mark.stack
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class KilledError(BaseException):
-    """Stands for kill -9: nothing of the program's own handlers may catch it."""
 
 
 def at(second: int) -> str:

@@ -20,7 +20,6 @@ from ingest.tables import open_raw
 from lake.broker import create_topic, describe_topic
 from lake.catalog import (
     Conflict,
-    LakeCatalog,
     Landed,
     TableState,
     commit,
@@ -33,31 +32,12 @@ from lake.errors import HistoryError, OutcomeUnknownError, UnavailableError
 from lake.settings import Settings
 from lake.types import Partition, TableName
 from tests.fakes.catalog_proxy import CatalogProxy, Fault, ServerError, catalog_proxy
+from tests.fakes.crashing_catalog import CrashingCatalog
 from tests.fakes.hands import Hands
+from tests.fakes.killed import KilledError
 from tests.fakes.topic_world import TopicWorld, landed, record
 
 pytestmark = pytest.mark.stack
-
-
-class CrashError(BaseException):
-    """Stands for the end of the process: nothing of ours catches it."""
-
-
-class CrashingCatalog(LakeCatalog):
-    """Does the real thing until the commit number `at`, then dies before or after it."""
-
-    def __init__(self, settings: Settings, *, at: int, after: bool) -> None:
-        super().__init__(settings)
-        self.left, self.after = at, after
-
-    def commit_table(self, *arguments: Any, **named: Any) -> Any:
-        self.left -= 1
-        if self.left == 0 and not self.after:
-            raise CrashError
-        answer = super().commit_table(*arguments, **named)
-        if self.left == 0:
-            raise CrashError
-        return answer
 
 
 @pytest.fixture
@@ -101,7 +81,7 @@ def test_a_crash_around_a_commit_loses_and_doubles_nothing(
     settings = world.settings.model_copy(
         update={"landing": world.settings.landing.model_copy(update={"commit_rows": 300})}
     )
-    with pytest.raises(CrashError):
+    with pytest.raises(KilledError):
         run_streams(settings, [world.contract], catalog=CrashingCatalog(settings, at=at, after=after))
     world.produce(100)
     run_streams(settings, [world.contract])
@@ -179,7 +159,7 @@ def test_a_zombie_that_woke_between_quarantine_and_table_adds_nothing(world: Top
     world.produce(400)
     zombie = Hands(world.settings, world.contract)
     batch = zombie.read()
-    with pytest.raises(CrashError):
+    with pytest.raises(KilledError):
         run_streams(
             world.settings, [world.contract], catalog=CrashingCatalog(world.settings, at=1, after=True)
         )
@@ -202,7 +182,7 @@ def test_a_record_that_another_refused_unseen_is_not_refused_twice(world: TopicW
         )
 
     second.tables.catalog = CrashingCatalog(world.settings, at=1, after=True)
-    with pytest.raises(CrashError):  # it refuses records of partition 0 and dies before it lands the others
+    with pytest.raises(KilledError):  # it refuses records of partition 0 and dies before it lands the others
         second.writer.land(only(others, zero))
     assert first.writer.land(only(mine, one)).moved == ()
     assert first.writer.land(only(mine, zero)).moved == (zero,)

@@ -12,10 +12,11 @@ from ingest.schemas import SchemaDesk
 from lake.broker import SchemaRegistry, create_topic
 from lake.clock import SystemClock
 from lake.settings import Settings
+from tests.fakes.crashing_catalog import CrashingCatalog
 from tests.fakes.hands import Hands
+from tests.fakes.killed import KilledError
 from tests.fakes.registry import FakeRegistry, fake_registry
 from tests.fakes.streams import produce, rows
-from tests.faults.test_landing_faults import CrashError, CrashingCatalog
 from tests.stack.test_landing_formats import CONTRACT, FIRST, SECOND, avro, order
 
 pytestmark = pytest.mark.stack
@@ -66,7 +67,7 @@ def test_a_zombie_that_knows_a_schema_leaves_alone_what_another_refused_without_
     batch = zombie.read()
     dying = CrashingCatalog(settings, at=1, after=True)
     other = Hands(settings, CONTRACT, schemas=looked_up(settings, 1), catalog=dying)
-    with pytest.raises(CrashError):
+    with pytest.raises(KilledError):
         other.writer.land(other.read())
 
     assert set(zombie.writer.land(batch).moved) == set(batch.ranges)

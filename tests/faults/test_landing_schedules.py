@@ -24,8 +24,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import ingest.landing
 import ingest.opening
-import ingest.tables
 import ingest.stream_tables
+import ingest.tables
 import lake.catalog.tables
 from ingest.commit_plan import CommitPlan
 from ingest.landing import run_streams
@@ -35,7 +35,8 @@ from lake.clock import SystemClock
 from lake.errors import OutcomeUnknownError, UnavailableError
 from lake.settings import LandingSettings, Settings
 from lake.types import Partition, TableName
-from tests.fakes.memory_catalog import CrashError, MemoryCatalog, Mishap
+from tests.fakes.killed import KilledError
+from tests.fakes.memory_catalog import MemoryCatalog, Mishap
 from tests.fakes.memory_log import MemoryLog, MemoryReader, shard
 from tests.fakes.soak import report
 from tests.fakes.topic_world import POISON, fingerprint, record, transactions, wanted
@@ -140,7 +141,7 @@ class Landing(RuleBasedStateMachine):
         self.catalog.mishaps = list(mishaps)
         self.catalog.rival = self.land
         seen = len(self.catalog.seen)
-        with contextlib.suppress(CrashError, OutcomeUnknownError, UnavailableError):
+        with contextlib.suppress(KilledError, OutcomeUnknownError, UnavailableError):
             self.land()
         self.tally.update(mishaps=sum(m is not Mishap.NONE for m in self.catalog.seen[seen:]))
         self.catalog.mishaps.clear()

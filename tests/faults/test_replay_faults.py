@@ -27,9 +27,10 @@ from lake.types import TableName
 from tests.fakes import soak
 from tests.fakes.cared_for import cared_for
 from tests.fakes.catalog_proxy import Fault, catalog_proxy
+from tests.fakes.crashing_catalog import CrashingCatalog
+from tests.fakes.killed import KilledError
 from tests.fakes.refused_world import QUANTITY, VALUE, RefusedWorld, hold_to, strict
 from tests.fakes.topic_world import transactions
-from tests.faults.test_landing_faults import CrashError, CrashingCatalog
 from tests.stack.test_contract_deploy import WIDER, deploy, version
 
 pytestmark = pytest.mark.stack
@@ -103,7 +104,7 @@ def test_a_replay_that_dies_around_any_commit_is_completed_by_the_next(
     world: RefusedWorld, *, at: int, after: bool
 ) -> None:
     """Commits alternate between the table of rows and the resolutions."""
-    with pytest.raises(CrashError):
+    with pytest.raises(KilledError):
         world.replay(catalog=CrashingCatalog(world.settings, at=at, after=after))
     world.check()
     world.replay()
@@ -196,7 +197,7 @@ def test_a_replay_between_the_two_commits_of_a_batch_doubles_nothing(world: Refu
     """The quarantine knows records whose batch never reached the table; landing leaves them out for good."""
     world.topic.produce(60)
     dying = CrashingCatalog(world.settings, at=1, after=True)
-    with world.held(strict(), afterwards=transactions()), pytest.raises(CrashError):
+    with world.held(strict(), afterwards=transactions()), pytest.raises(KilledError):
         run_streams(world.settings, [strict()], catalog=dying)
     world.replay()
     with world.held(strict(), afterwards=transactions()):
@@ -326,7 +327,7 @@ def test_random_crashes_and_meddlers_never_double_a_record(world: RefusedWorld) 
         )
         try:
             world.replay(draw.choice([None, QUANTITY, VALUE]), catalog=catalog)
-        except CrashError:
+        except KilledError:
             crashes += 1
         world.check()
     world.replay()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.fakes.extract_world import Shop, extract_of, is_good, run, version
 from tests.fakes.faulty_api import STYLES, FaultyApi
-from tests.fakes.memory_tables import KilledError, MemoryTables
+from tests.fakes.killed import KilledError
+from tests.fakes.memory_tables import MemoryTables
 from tests.fakes.soak import report
 
 SEED = 20_261_126

@@ -22,7 +22,7 @@ from lake.catalog.storage import open_storage
 from lake.errors import BadInputError, TerminalError
 from lake.settings import Settings
 from lake.types import TableName
-from tests.fakes.memory_tables import KilledError
+from tests.fakes.killed import KilledError
 
 pytestmark = pytest.mark.stack
 

@@ -18,7 +18,7 @@ from lake.errors import ConfigurationError, TerminalError
 from lake.postgres import connect
 from lake.settings import PostgresSettings, Settings
 from lake.types import TableName
-from tests.fakes.memory_tables import KilledError
+from tests.fakes.killed import KilledError
 
 pytestmark = pytest.mark.stack
 

@@ -19,7 +19,8 @@ from lake.errors import ConfigurationError, TerminalError
 from lake.settings import Project, Settings
 from tests.fakes.extract_world import Shop, extract_of, run
 from tests.fakes.faulty_api import FaultyApi
-from tests.fakes.memory_tables import KilledError, MemoryTables
+from tests.fakes.killed import KilledError
+from tests.fakes.memory_tables import MemoryTables
 from tests.fakes.paged_api import CONTRACT, SOURCE, extract_project
 
 PARTS = CONTRACT.replace("id: things", "id: parts").replace("name: things", "name: parts")

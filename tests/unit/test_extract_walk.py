@@ -8,7 +8,8 @@ from structlog.testing import capture_logs
 from lake.errors import RefusedError
 from tests.fakes.extract_world import Shop, extract_of, run, version
 from tests.fakes.faulty_api import FaultyApi
-from tests.fakes.memory_tables import KilledError, MemoryTables
+from tests.fakes.killed import KilledError
+from tests.fakes.memory_tables import MemoryTables
 
 
 def shop_of(style: str, count: int, **given: object) -> Shop:
