@@ -174,19 +174,24 @@ def _template(stack: Settings) -> PostgresSettings:
 
 
 @pytest.fixture
-def lake_settings(stack: Settings, _template: PostgresSettings) -> Iterator[Settings]:
+def own_schemas(stack: Settings) -> Settings:
+    """Give settings with landing schemas of this test alone; what needs no more needs no database."""
+    own = f"t{uuid.uuid4().hex[:10]}"
+    schemas = {"raw_schema": f"{own}_raw", "quarantine_schema": f"{own}_quarantine"}
+    return stack.model_copy(update={"landing": stack.landing.model_copy(update=schemas)})
+
+
+@pytest.fixture
+def lake_settings(stack: Settings, own_schemas: Settings, _template: PostgresSettings) -> Iterator[Settings]:
     """Give settings with schemas, topics and a migrated database of this test alone."""
     own = f"t{uuid.uuid4().hex[:10]}"
     database = quote_identifier(own)
     with connect(stack.postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {database} TEMPLATE {quote_identifier(TEMPLATE)}".encode())
-    yield stack.model_copy(
+    yield own_schemas.model_copy(
         update={
             "postgres": stack.postgres.model_copy(update={"database": own}),
             "broker": stack.broker.model_copy(update={"topic_prefix": f"{own}."}),
-            "landing": stack.landing.model_copy(
-                update={"raw_schema": f"{own}_raw", "quarantine_schema": f"{own}_quarantine"}
-            ),
         }
     )
     with connect(stack.postgres, autocommit=True) as connection:

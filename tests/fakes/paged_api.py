@@ -12,6 +12,7 @@ import httpx
 from pydantic import SecretStr
 
 from lake.settings import Settings
+from tests.fakes.project_files import lay_out
 
 TOKEN = "token-of-this-test"
 URL = "http://api.test"
@@ -105,10 +106,6 @@ def _position(record: dict[str, Any]) -> tuple[str, str]:
 
 def extract_project(folder: Path, settings: Settings, *, url: str = URL, token: str = TOKEN) -> Settings:
     """Lay out a project with one extract and return settings that point to it."""
-    for place, text in (("ingest/contracts/things.yaml", CONTRACT), ("ingest/sources/shop.yaml", SOURCE)):
-        path = folder / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    (folder / "config.yaml").write_text("project: test\n")
+    lay_out(folder, {"ingest/contracts/things.yaml": CONTRACT, "ingest/sources/shop.yaml": SOURCE})
     variables = {"shop_url": SecretStr(url), "shop_token": SecretStr(token)}
     return settings.model_copy(update={"project_root": folder, "variables": variables})

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -45,13 +44,9 @@ def api_of(count: int) -> PagedApi:
 
 
 @pytest.fixture
-def shop(stack: Settings, tmp_path: Path) -> Settings:
-    """Give a project with one extract and schemas of this test alone; extracts need no database."""
-    own = f"t{uuid4().hex[:10]}"
-    schemas = {"raw_schema": f"{own}_raw", "quarantine_schema": f"{own}_quarantine"}
-    return extract_project(
-        tmp_path, stack.model_copy(update={"landing": stack.landing.model_copy(update=schemas)})
-    )
+def shop(own_schemas: Settings, tmp_path: Path) -> Settings:
+    """Give a project with one extract."""
+    return extract_project(tmp_path, own_schemas)
 
 
 def run(settings: Settings, api: PagedApi):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
@@ -19,12 +18,12 @@ from lake.postgres import connect
 from lake.settings import PostgresSettings, Settings
 from tests.fakes.catalog_proxy import Fault, catalog_proxy
 from tests.fakes.extracted import both_at_once, extracted
+from tests.fakes.orders_database import landed_orders, orders_database, orders_project
 from tests.fakes.paged_api import CONTRACT
+from tests.fakes.project_files import lay_out
 from tests.fakes.tiny_disk import tiny_disk
-from tests.stack.test_extract_postgres import INCREMENTAL, erp, project, rows_of
 from tests.unit.test_extract_dlt import MODULE
 
-__all__ = ["erp"]
 pytestmark = pytest.mark.stack
 
 SOURCE = """\
@@ -51,6 +50,12 @@ class Source:
     landed: Callable[[], list[int]]
 
 
+@pytest.fixture
+def erp(stack: Settings) -> Iterator[PostgresSettings]:
+    with orders_database(stack.postgres) as database:
+        yield database
+
+
 @pytest.fixture(params=["postgres", "dlt"])
 def source(
     request: pytest.FixtureRequest,
@@ -60,32 +65,25 @@ def source(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Source:
     if request.param == "postgres":
-        settings = project(lake_settings, tmp_path, erp, INCREMENTAL, "append")
+        settings = orders_project(lake_settings, tmp_path, erp)
         return Source(
             settings=settings,
             origin="erp/orders",
             wanted=list(range(1, 21)),
-            landed=lambda: sorted(row["id"] for row in rows_of(settings)),
+            landed=lambda: sorted(row["id"] for row in landed_orders(settings)),
         )
-    for place, text in (
-        ("ingest/contracts/things.yaml", CONTRACT),
-        ("ingest/sources/shop.yaml", SOURCE),
-        ("config.yaml", "project: test\n"),
-        ("crm_source.py", MODULE),
-    ):
-        path = tmp_path / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    lay_out(
+        tmp_path,
+        {
+            "ingest/contracts/things.yaml": CONTRACT,
+            "ingest/sources/shop.yaml": SOURCE,
+            "crm_source.py": MODULE,
+        },
+    )
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, "crm_source", raising=False)
-    own = f"t{uuid4().hex[:10]}"
-    schemas = {"raw_schema": f"{own}_raw", "quarantine_schema": f"{own}_quarantine"}
     settings = lake_settings.model_copy(
-        update={
-            "project_root": tmp_path,
-            "landing": lake_settings.landing.model_copy(update=schemas),
-            "variables": {"token": SecretStr("hush")},
-        }
+        update={"project_root": tmp_path, "variables": {"token": SecretStr("hush")}}
     )
     return Source(
         settings=settings,
@@ -126,7 +124,7 @@ def test_a_full_spill_disk_is_named_and_with_space_the_extract_completes(
     lake_settings: Settings, erp: PostgresSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Keys that memory can't hold go to disk; where that is full too, what landed stays."""
-    settings = project(lake_settings, tmp_path, erp, INCREMENTAL, "append")
+    settings = orders_project(lake_settings, tmp_path, erp)
     definition = tmp_path / "ingest/sources/erp.yaml"
     definition.write_text(definition.read_text().replace("commit_rows: 3", "commit_rows: 20000"))
     with connect(erp) as database:
@@ -141,11 +139,11 @@ def test_a_full_spill_disk_is_named_and_with_space_the_extract_completes(
         spill.symlink_to(disk)
         with pytest.raises(TransientError, match=f"16MB of memory nor into {spill}") as failed:
             run_sources(settings)
-    before = len(rows_of(settings))
+    before = len(landed_orders(settings))
     spill.unlink()
 
     run_sources(settings)
 
     assert f"df -h {spill}" in failed.value.hint
     assert 0 < before < 400_000
-    assert sorted(row["id"] for row in rows_of(settings)) == list(range(1, 400_001))
+    assert sorted(row["id"] for row in landed_orders(settings)) == list(range(1, 400_001))

@@ -7,7 +7,6 @@ import os
 import random
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +22,7 @@ from lake.errors import BadInputError, TerminalError
 from lake.settings import Settings
 from lake.types import TableName
 from tests.fakes.killed import KilledError
+from tests.fakes.project_files import lay_out
 
 pytestmark = pytest.mark.stack
 
@@ -55,17 +55,13 @@ resources:
 
 
 @pytest.fixture
-def shop(stack: Settings, tmp_path: Path) -> Settings:
-    """Give a project with a source of files and schemas of this test alone."""
-    own = f"t{uuid4().hex[:10]}"
-    for folder in ("ingest/contracts", "ingest/sources", "data"):
-        (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "ingest/contracts/sales.yaml").write_text(CONTRACT)
-    (tmp_path / "config.yaml").write_text("project: test\n")
+def shop(own_schemas: Settings, tmp_path: Path) -> Settings:
+    """Give a project with a source of files."""
+    lay_out(tmp_path, {"ingest/contracts/sales.yaml": CONTRACT})
+    (tmp_path / "data").mkdir()
+    (tmp_path / "ingest/sources").mkdir()
     write_source(tmp_path, "data/**/*")
-    schemas = {"raw_schema": f"{own}_raw", "quarantine_schema": f"{own}_quarantine"}
-    landing = stack.landing.model_copy(update=schemas)
-    return stack.model_copy(update={"project_root": tmp_path, "landing": landing})
+    return own_schemas.model_copy(update={"project_root": tmp_path})
 
 
 def write_source(root: Path, path: str, commit_rows: int = 1000) -> None:
