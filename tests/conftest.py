@@ -29,6 +29,8 @@ from lake.types import quote_identifier
 if TYPE_CHECKING:
     from tests.fakes.mesh import MeshProject  # loads SQLMesh, which few tests need
 
+pytest.register_assert_rewrite("tests.fakes")  # what they find wrong is shown as in a test
+
 ROOT = Path(__file__).parents[1]
 DEFINITIONS = (
     "config.yaml",

@@ -9,15 +9,13 @@ import pytest
 
 from lake.settings import Settings
 from tests.fakes.mesh import MeshProject, mesh_project
-from tests.stack.test_mesh_kinds import (
+from tests.fakes.model_kinds import (
     LACKING,
-    RESTATED,
-    ROWS,
+    check_later_runs,
+    check_nested,
     check_refused,
-    counts,
-    grow,
+    check_rows,
     lay_out,
-    restate,
 )
 
 pytestmark = pytest.mark.real
@@ -30,7 +28,7 @@ REFUSED = ("managed", "materialized", "granted")
 
 @pytest.fixture(scope="module")
 def project(trino_lake: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshProject]:
-    """Give the project of `test_mesh_kinds`, its models on Trino, and one on DuckDB that reads them."""
+    """Give a project with a model of each kind on Trino, and one on DuckDB that reads them."""
     with mesh_project(tmp_path_factory.mktemp("kinds"), trino_lake, tasks=2) as project:
         lay_out(project, gateway="trino")
         query = "SELECT s.id::BIGINT AS id, s.v::BIGINT AS v FROM {raw}.s AS s"
@@ -44,7 +42,7 @@ def project(trino_lake: Settings, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def test_a_model_of_each_kind_has_the_rows_that_duckdb_gives_it(project: MeshProject, context: Any) -> None:
     """What the first plan built on Trino, read by DuckDB."""
-    assert counts(project, context) == {model: rows[0] for model, rows in ROWS.items()}
+    check_rows(project, context, 0)
 
 
 def test_models_of_both_engines_read_each_other_s_tables(project: MeshProject, context: Any) -> None:
@@ -57,12 +55,7 @@ def test_a_later_run_and_a_restatement_leave_the_same_rows_as_on_duckdb(
     project: MeshProject, context: Any
 ) -> None:
     """New rows arrive once in each kind; a restatement repeats nothing."""
-    grow(project, context)
-    assert counts(project, context) == {model: rows[1] for model, rows in ROWS.items()}
-    closed = context.fetchdf(f"SELECT COUNT(valid_to) AS closed FROM {project.name}.scd")
-    assert int(closed.closed[0]) == 3
-    restate(project, context, *RESTATED)
-    assert counts(project, context) == {model: rows[2] for model, rows in ROWS.items()}
+    check_later_runs(project, context)
 
 
 def test_a_merge_of_several_cases_works_here(project: MeshProject, context: Any) -> None:
@@ -73,9 +66,7 @@ def test_a_merge_of_several_cases_works_here(project: MeshProject, context: Any)
 
 def test_nested_types_come_back_as_they_went_in(project: MeshProject, context: Any) -> None:
     """A struct with a list of decimals, written by Trino, read by DuckDB."""
-    value = context.fetchdf(f"SELECT nest FROM lake.{project.name}.view LIMIT 1").nest[0]
-    assert value["a"] == 1
-    assert [float(item) for item in value["b"]] == [1.5]
+    check_nested(project, context)
 
 
 def test_what_trino_lacks_is_refused_before_anything_is_applied(project: MeshProject, context: Any) -> None:
