@@ -36,9 +36,9 @@ def find_breaks(
 ) -> list[Break]:
     """Return what the models as they are now would break.
 
-    `models` holds every model, None where nobody knows its columns; `before` the columns that changed
-    models had. A contract may take a promise back: in a new major version that says in `migrations`
-    what becomes of the column.
+    `models` holds every model, None where nobody knows its columns or reads them; `before` the columns
+    that changed models had. A contract may take a promise back: in a new major version that says in
+    `migrations` what becomes of the column.
     """
     found = [b for reader in readers for b in _unread(reader, models, before, fits)]
     local = {reader.model: reader for reader in readers if reader.version}

@@ -41,7 +41,8 @@ def check_readers(context: Any, diff: ContextDiff, runtime: Runtime) -> tuple[Ma
         for name, (_, old) in diff.modified_snapshots.items()
         if old.is_model
     }
-    now = {name: _columns(model) for name, model in models.items()}
+    read = {reader.model for reader in readers} | {promise.model for promise in deployed} | before.keys()
+    now = {name: _columns(model) if name in read else None for name, model in models.items()}
     breaks = find_breaks(readers, deployed, models=now, before=before, fits=_fits)
     breaks += _through(readers, models, now, before)
     if breaks:
