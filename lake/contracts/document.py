@@ -15,6 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import yaml
 from open_data_contract_standard import model as odcs
 from pydantic import BaseModel, ValidationError
+from yaml.constructor import SafeConstructor
 
 from lake.errors import ConfigurationError
 
@@ -45,7 +46,7 @@ class Document:
 def read_document(text: str) -> Document:
     """Parse a contract's text; raises ContractError with place and line for the first thing wrong."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or error.context
@@ -56,7 +57,8 @@ def read_document(text: str) -> Document:
     try:
         _record_lines(node, (), lines)
         _refuse_unknown(node, odcs.OpenDataContractStandard, ())
-        return Document(model=odcs.OpenDataContractStandard.from_string(text), lines=lines)
+        keys = SafeConstructor().construct_document(node)
+        return Document(model=odcs.OpenDataContractStandard(**keys), lines=lines)
     except ContractError as error:
         error.line = _line_of(error.at, lines)
         raise
