@@ -8,9 +8,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.fakes.http_server import Handler, serve
 
 
 class Fault(Enum):
@@ -96,12 +97,11 @@ def catalog_proxy(upstream: str, *, mark: bytes) -> Iterator[tuple[CatalogProxy,
     """Yield the proxy and its address."""
     proxy = CatalogProxy(upstream, mark)
 
-    class Handler(BaseHTTPRequestHandler):
+    class CatalogHandler(Handler):
         protocol_version = "HTTP/1.1"
 
         def handle_any(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(length) if length else b""
+            body = self.read_body()
             if proxy.dead:
                 self.close_connection = True
                 return
@@ -130,35 +130,15 @@ def catalog_proxy(upstream: str, *, mark: bytes) -> Iterator[tuple[CatalogProxy,
             if fault is Fault.LATE:
                 proxy.closing.wait(proxy.late)
             with suppress(BrokenPipeError, ConnectionResetError):
-                self.answer(status, headers, content)
+                self.answer(status, content, headers)
 
         def inject(self, fault: Fault | ServerError) -> None:
             status = int(fault.name.split("_")[1])
             text = {"error": {"message": "injected", "type": "Injected", "code": status}}
-            self.answer(status, [], json.dumps(text).encode())
+            self.answer(status, json.dumps(text).encode())
 
-        do_GET = do_POST = do_DELETE = do_HEAD = do_PUT = handle_any  # noqa: N815  http.server's names
-
-        def answer(self, status: int, headers: list[Any], content: bytes) -> None:
-            self.send_response(status)
-            for key, value in headers:
-                if key.lower() not in {"content-length", "transfer-encoding", "connection"}:
-                    self.send_header(key, value)
-            if status not in {204, 304}:
-                self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            if self.command != "HEAD" and status not in {204, 304}:
-                self.wfile.write(content)
-
-        def log_message(self, *_: Any) -> None:
-            """Stay quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield proxy, f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        proxy.closing.set()
-        server.shutdown()
-        server.server_close()
+    with serve(CatalogHandler) as url:
+        try:
+            yield proxy, url
+        finally:
+            proxy.closing.set()

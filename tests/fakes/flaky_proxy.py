@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.fakes.http_server import Handler, serve
 
 
 class Whim(Enum):
@@ -51,7 +52,7 @@ def flaky_proxy(upstream: str, whims: Whims) -> Iterator[str]:
     """Yield the address before `upstream`; the Host header stays, so that S3's signatures hold."""
     target = urlsplit(upstream)
 
-    class Handler(BaseHTTPRequestHandler):
+    class FlakyHandler(Handler):
         protocol_version = "HTTP/1.1"
 
         def handle_any(self) -> None:
@@ -61,7 +62,7 @@ def flaky_proxy(upstream: str, whims: Whims) -> Iterator[str]:
                 self.close_connection = True
                 return
             if whim is Whim.SLOW_DOWN:
-                self.answer(503, [], b"<Error><Code>SlowDown</Code></Error>")
+                self.answer(503, b"<Error><Code>SlowDown</Code></Error>")
                 return
             if whim is Whim.CUT_OFF:
                 self.forward_half(body)
@@ -75,16 +76,14 @@ def flaky_proxy(upstream: str, whims: Whims) -> Iterator[str]:
             if whim is Whim.LOSE_ANSWER:
                 self.close_connection = True
             elif whim is Whim.BAD_GATEWAY:
-                self.answer(502, [], b"{}")
+                self.answer(502, b"{}")
             else:
-                self.answer(status, headers, content)
-
-        do_GET = do_POST = do_DELETE = do_HEAD = do_PUT = handle_any  # noqa: N815  http.server's names
+                self.answer(status, content, headers)
 
         def read_body(self) -> bytes:
             """Return the body as it came, the frames of a chunked one included."""
             if "chunked" not in (self.headers.get("Transfer-Encoding") or ""):
-                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                return super().read_body()
             lines = []
             while not lines or lines[-1] not in {b"\r\n", b""}:
                 head = self.rfile.readline()
@@ -113,29 +112,5 @@ def flaky_proxy(upstream: str, whims: Whims) -> Iterator[str]:
             connection.close()
             return found
 
-        def answer(self, status: int, headers: list[Any], content: bytes) -> None:
-            self.send_response(status)
-            for key, value in headers:
-                if key.lower() not in {"transfer-encoding", "connection", "content-length"}:
-                    self.send_header(key, value)
-            length = {k.lower(): v for k, v in headers}.get("content-length")
-            bodiless = self.command == "HEAD" or status in {204, 304}
-            if not bodiless:
-                self.send_header("Content-Length", str(len(content)))
-            elif length is not None and self.command == "HEAD":
-                self.send_header("Content-Length", length)
-            self.end_headers()
-            if not bodiless:
-                self.wfile.write(content)
-
-        def log_message(self, *_: Any) -> None:
-            """Stay quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serve(FlakyHandler) as url:
+        yield url

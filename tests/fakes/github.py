@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.fakes.http_server import Handler, serve
 
 REPOSITORY = "somebody/shop"
 NUMBER = 7
@@ -85,32 +85,16 @@ def fake_github() -> Iterator[FakeGithub]:
     """Serve a pull request from the branch `tiers` into `main`."""
     github = FakeGithub()
 
-    class Handler(BaseHTTPRequestHandler):
+    class GithubHandler(Handler):
         protocol_version = "HTTP/1.1"
 
         def handle_any(self) -> None:
-            sent = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"null")
+            sent = json.loads(self.read_body() or b"null")
             if self.headers["Authorization"].split()[-1] != github.token:
                 status, body = 401, {"message": "Bad credentials"}
             else:
                 status, body = github.answer(self.command, self.path.split("?")[0], sent)
-            content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self.answer(status, json.dumps(body).encode(), [("Content-Type", "application/json")])
 
-        do_GET = do_POST = do_PATCH = do_PUT = handle_any  # noqa: N815  http.server's names
-
-        def log_message(self, *_: Any) -> None:
-            """Stay quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    github.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with serve(GithubHandler) as github.url:
         yield github
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from lake.settings import RegistrySettings
+from tests.fakes.http_server import Handler, serve
 
 
 @dataclass(slots=True)
@@ -67,27 +66,11 @@ class FakeRegistry:
 def fake_registry() -> Iterator[FakeRegistry]:
     registry = FakeRegistry()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, document = registry.answer(
-                self.path.split("?", maxsplit=1)[0], self.headers.get("Authorization", "")
-            )
-            body = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    class RegistryHandler(Handler):
+        def handle_any(self) -> None:
+            path, authorization = self.path.split("?", maxsplit=1)[0], self.headers.get("Authorization", "")
+            status, document = registry.answer(path, authorization)
+            self.answer(status, json.dumps(document).encode())
 
-        def log_message(self, *_arguments: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    registry.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serve(RegistryHandler) as registry.url:
         yield registry
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -11,9 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -23,6 +21,7 @@ from lake.control import read_acts
 from lake.settings import Project, Settings
 from tests.conftest import ROOT
 from tests.fakes.connect_server import FakeConnect
+from tests.fakes.http_server import Handler, serve
 from tests.real.peers import installed
 
 pytestmark = pytest.mark.real
@@ -80,30 +79,14 @@ def test_trino_here_reads_the_very_files_that_compose_mounts(trino_project: Proj
 def served(fake: FakeConnect) -> Iterator[str]:
     """Serve the fake Connect over HTTP; yield its address."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            request = httpx.Request(self.command, f"http://connect{self.path}", content=body)
+    class Connect(Handler):
+        def handle_any(self) -> None:
+            request = httpx.Request(self.command, f"http://connect{self.path}", content=self.read_body())
             response = fake.handle(request)
-            self.send_response(response.status_code)
-            self.send_header("Content-Length", str(len(response.content)))
-            self.end_headers()
-            self.wfile.write(response.content)
+            self.answer(response.status_code, response.content)
 
-        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815  the base class's names
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
-            del format, args
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serve(Connect) as url:
+        yield url
 
 
 def until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal as Number
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +20,7 @@ from lake.contracts.infer import guess_columns
 from lake.contracts.union import migration_problems
 from lake.errors import BadInputError, LakeError, UnavailableError
 from lake.types import Decimal, Primitive
+from tests.fakes.http_server import Handler, serve
 from tests.unit.test_contract_model import EVENTS
 
 CSV = "order_id,at,total,zip_code,email,state\n" + "".join(
@@ -94,25 +92,14 @@ def test_nested_answers_and_parquet_are_read_too(tmp_path: Path):
 def api() -> Iterator[str]:
     """Serve one answer of orders, and something that is no JSON."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Orders(Handler):
+        def handle_any(self) -> None:
             orders = {"data": [{"id": n, "total": n + 0.25} for n in range(5)], "next": "/orders?page=2"}
             body = json.dumps(orders).encode() if self.path == "/orders" else b"<html>"
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(200, body)
 
-        def log_message(self, *_arguments: Any) -> None:
-            """Stay quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve(Orders) as url:
+        yield url
 
 
 def test_an_answer_of_an_api_becomes_a_contract(project: Path, api: str):
