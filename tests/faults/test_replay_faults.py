@@ -28,10 +28,10 @@ from tests.fakes import soak
 from tests.fakes.cared_for import cared_for
 from tests.fakes.catalog_proxy import Fault, catalog_proxy
 from tests.fakes.crashing_catalog import CrashingCatalog
+from tests.fakes.deployed import WIDER, deploy, version
 from tests.fakes.killed import KilledError
 from tests.fakes.refused_world import QUANTITY, VALUE, RefusedWorld, hold_to, strict
 from tests.fakes.topic_world import transactions
-from tests.stack.test_contract_deploy import WIDER, deploy, version
 
 pytestmark = pytest.mark.stack
 

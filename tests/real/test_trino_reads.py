@@ -15,9 +15,9 @@ from lake.mesh.session import open_session
 from lake.mesh.trino import open_trino
 from lake.settings import HistorySettings, Settings
 from lake.types import quote_identifier
+from tests.fakes.deployed import deploy, majors
 from tests.fakes.mesh import MeshProject, mesh_project, write_endpoints
 from tests.fakes.topic_world import TopicWorld
-from tests.stack.test_contract_deploy import deploy, majors
 from tests.stack.test_landing_changelog import LATEST, land_people
 
 pytestmark = pytest.mark.real
@@ -98,7 +98,7 @@ def test_landed_refused_and_united_rows_are_the_same_on_both_engines(lake_settin
     """A stream's table, the view over two major versions of it, and the view over all quarantines."""
     migrate(lake_settings.postgres)
     world = TopicWorld(lake_settings)
-    first, second = majors(world)
+    first, second = majors(world.contract)
     world.produce(300)
     run_streams(world.settings, [first])
     deploy(world.settings, second, first)

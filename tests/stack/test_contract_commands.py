@@ -17,8 +17,8 @@ from lake.contracts import load_contract
 from lake.control import read_acts, read_contracts
 from lake.errors import LakeError, RefusedError
 from lake.settings import Settings
+from tests.fakes.orders_contract import EVENTS, with_custom
 from tests.fakes.topic_world import landed
-from tests.unit.test_contract_model import EVENTS, with_custom
 
 pytestmark = pytest.mark.stack
 

@@ -8,19 +8,15 @@ from typing import Any
 
 import pytest
 
-from ingest.deploy.apply import apply_deploy, read_standings
-from ingest.deploy.history import find_deployed, read_history
-from ingest.deploy.plan import Kind, plan_deploy
-from ingest.deploy.review import review
-from ingest.deploy.views import put_union
+from ingest.deploy.history import find_deployed
+from ingest.deploy.plan import Kind
 from ingest.landing import run_streams
 from ingest.positions import read_positions
 from ingest.tables import find_routing, open_raw, quarantine_name, raw_name
 from lake.broker import describe_topic
 from lake.catalog import LakeCatalog, TableState, load_table, open_catalog
 from lake.catalog.views import load_view
-from lake.clock import SystemClock
-from lake.contracts import Contract, ContractMovedError, check_fence, parse_contract
+from lake.contracts import Contract, ContractMovedError, check_fence
 from lake.contracts.fence import CONTRACT, DEPLOYING, ROUTING, mark
 from lake.contracts.routing import Label, from_text
 from lake.control import migrate, read_contracts
@@ -28,6 +24,7 @@ from lake.errors import RefusedError
 from lake.settings import Settings
 from lake.types import Offset, Partition, TableName
 from tests.fakes.catalog_proxy import Fault, catalog_proxy
+from tests.fakes.deployed import WIDER, deploy, majors, version
 from tests.fakes.topic_world import TopicWorld, landed
 
 pytestmark = pytest.mark.stack
@@ -37,52 +34,6 @@ pytestmark = pytest.mark.stack
 def world(lake_settings: Settings) -> TopicWorld:
     migrate(lake_settings.postgres)
     return TopicWorld(lake_settings)
-
-
-def version(contract: Contract, *edits: tuple[str, str], number: str = "1.1.0") -> Contract:
-    """Return the contract with texts of its file replaced, as another version."""
-    text = contract.text.replace(f"version: {contract.version}", f"version: {number}")
-    for old, new in edits:
-        assert old in text
-        text = text.replace(old, new, 1)
-    return parse_contract(text)
-
-
-WEEK = "logicalTypeOptions: {format: i32, minimum: 1, maximum: 53}"
-LAST = "      - name: transaction_timestamp"
-WIDER = (
-    (WEEK, WEEK.replace("i32", "i64")),
-    ("physicalType: decimal(12,2)", "physicalType: decimal(14,2)"),
-    (LAST, f"      - name: till\n        description: Till.\n        logicalType: string\n{LAST}"),
-)
-DOLLARS = """\
-        logicalType: number
-        physicalType: decimal(12,2)
-        logicalTypeOptions: {minimum: 0}
-"""
-CENTS = """\
-        logicalType: integer
-        logicalTypeOptions: {format: i64, minimum: 0}
-        customProperties:
-          - property: migration
-            value: CAST(sales_value * 100 AS BIGINT)
-"""
-
-
-def deploy(
-    settings: Settings, contract: Contract, *others: Contract, catalog: LakeCatalog | None = None
-) -> Kind:
-    """Deploy one contract among those of the project, as the command does."""
-    shared = catalog or open_catalog(settings)
-    contracts = (contract, *others)
-    history = read_history(settings.postgres)
-    (reviewed,) = (r for r in review(contracts, history) if r.contract is contract)
-    standings = read_standings(shared, settings, {c.stream: c for c in contracts})
-    recorded = any(c.version == contract.version for c in history.get(contract.stream, ()))
-    plan = plan_deploy(contract, contracts, reviewed.verdict, standings, recorded=recorded)
-    apply_deploy(shared, settings, plan, standings, SystemClock())
-    put_union(shared, settings.landing, contract, contracts)
-    return plan.kind
 
 
 def table(settings: Settings, name: TableName) -> TableState:
@@ -194,21 +145,9 @@ class InterruptingCatalog(LakeCatalog):
         return answer
 
 
-def majors(world: TopicWorld) -> tuple[Contract, Contract]:
-    """Return the contract and a second major version of it, in which the money of a line is in cents."""
-    second = version(
-        world.contract,
-        ("      - name: sales_value\n", "      - name: sales_cents\n"),
-        (DOLLARS, CENTS),
-        ("value: transactions-value", "value: transactions-v2"),
-        number="2.0.0",
-    )
-    return world.contract, second
-
-
 def test_a_deploy_that_is_cut_off_again_and_again_can_be_repeated(world: TopicWorld) -> None:
     """Killed before and after each of its commits, it ends with one routing in every table; nobody waits."""
-    first, second = majors(world)
+    first, second = majors(world.contract)
     world.produce(120)
     run_streams(world.settings, [first])
     cut_off = 0
@@ -243,7 +182,7 @@ def tables(settings: Settings, contracts: Sequence[Contract]) -> Iterator[TableS
 
 def test_while_a_version_joins_the_writers_of_the_topic_wait(world: TopicWorld) -> None:
     """Cut off in the middle, landing is told to wait, not to go on or to start again."""
-    first, second = majors(world)
+    first, second = majors(world.contract)
     world.produce(60)
     run_streams(world.settings, [first])
     catalog = InterruptingCatalog(world.settings, at=2, after=True)
@@ -260,7 +199,7 @@ def test_while_a_version_joins_the_writers_of_the_topic_wait(world: TopicWorld) 
 
 def test_a_version_that_joins_owns_nothing_that_lies_before_it(world: TopicWorld) -> None:
     """Labels of the new version count from where the tables stood; before that they are the old one's."""
-    first, second = majors(world)
+    first, second = majors(world.contract)
     world.produce(60)
     run_streams(world.settings, [first])
     deploy(world.settings, second, first)

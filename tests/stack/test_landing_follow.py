@@ -16,8 +16,8 @@ from ingest.report import Progress, StreamReport
 from ingest.status import read_status
 from lake.control import migrate
 from lake.settings import Settings
+from tests.fakes.deployed import WIDER, deploy, version
 from tests.fakes.topic_world import TopicWorld, landed
-from tests.stack.test_contract_deploy import WIDER, deploy, version
 
 pytestmark = pytest.mark.stack
 

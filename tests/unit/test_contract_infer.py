@@ -21,7 +21,7 @@ from lake.contracts.union import migration_problems
 from lake.errors import BadInputError, LakeError, UnavailableError
 from lake.types import Decimal, Primitive
 from tests.fakes.http_server import Handler, serve
-from tests.unit.test_contract_model import EVENTS
+from tests.fakes.orders_contract import EVENTS
 
 CSV = "order_id,at,total,zip_code,email,state\n" + "".join(
     f"{n},2026-01-{1 + n:02d}T10:00:00Z,{n}.50,0{n}123,a{n}@b.c,{'open' if n % 2 else 'paid'}\n"

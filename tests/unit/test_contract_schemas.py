@@ -23,8 +23,8 @@ from lake.contracts.derive import (
 from lake.contracts.derive.registered import SchemaType
 from lake.contracts.document import ContractError
 from lake.errors import ConfigurationError
+from tests.fakes.orders_contract import with_custom
 from tests.unit.test_contract_files import NESTED
-from tests.unit.test_contract_model import with_custom
 
 CONTRACTS = Path(__file__).parents[2] / "ingest" / "contracts"
 GOOD = {"id": "O1", "placed_at": "2025-01-01T00:00:00Z", "total": 5, "address": {"city": "Ulm"}}

@@ -10,7 +10,7 @@ import pytest
 from lake.contracts import Mode, parse_contract
 from lake.contracts.external import external_models
 from lake.contracts.union import migration_problems, unite
-from tests.unit.test_contract_model import EVENTS
+from tests.fakes.orders_contract import EVENTS
 
 FIRST = parse_contract(EVENTS)
 SECOND_TEXT = """\

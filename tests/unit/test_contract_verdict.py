@@ -12,7 +12,7 @@ from ingest.deploy.review import overdue
 from lake.contracts import Compatibility, Contract, Format, Mode, Rule, RuleKind, Status, parse_contract
 from lake.contracts.evolution import Effect, find_changes, judge
 from lake.types import Field, Primitive
-from tests.unit.test_contract_model import EVENTS
+from tests.fakes.orders_contract import EVENTS
 
 BASE = parse_contract(EVENTS)
 
