@@ -1,4 +1,4 @@
-"""Carry out a plan (design §4 "Activate", steps 4 to 6; invariant I6).
+"""Carry out a plan (design §4 "Activate", invariant I6).
 
 1 Take the sync's lock. 2 Send again, unchanged, what a killed run left in doubt. 3 Take the open plan,
 or make one. 4 Refuse when mart, ledger or mapping moved, unless planning again gives the same digest.

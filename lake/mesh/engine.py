@@ -1,6 +1,6 @@
 """Open DuckDB with the lake attached: extensions from the wheels, secrets, the safe ATTACH options.
 
-The ATTACH options are not a matter of taste (measured, ADR 0004): without REMOVE_FILES_ON_DELETE
+The ATTACH options are not a matter of taste (measured, ADR 4): without REMOVE_FILES_ON_DELETE
 false, DuckDB deletes the files of a live snapshot when the answer of its COMMIT is lost; without
 DISABLE_MULTI_TABLE_COMMIT true it commits through an endpoint where servers drop acknowledged rows.
 """

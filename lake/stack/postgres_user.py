@@ -4,7 +4,7 @@ PostgreSQL refuses to run as root. As root its processes become `nobody`, who ca
 `.lake/` (0700) nor, often, the folders above it (/root). On Linux `/proc/self/cwd` names the working
 folder that a process already stands in without walking there, so the server starts inside its data
 folder and calls it by that name. Programs can't be reached that way (PostgreSQL resolves its own
-path), so they are copied to a cache when the environment is closed to others. ADR 0002.
+path), so they are copied to a cache when the environment is closed to others. ADR 2.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def test_down_ends_everything_although_nothing_can_be_written(own_project, monke
 
 @root_only
 def test_root_in_a_closed_folder_gets_postgres_without_opening_it(tmp_path, monkeypatch):
-    """Neither the project nor the wheel is reachable by `nobody`: it runs, and no mode changes (ADR 0002)."""
+    """Neither the project nor the wheel is reachable by `nobody`: it runs, and no mode changes (ADR 2)."""
     cache = Path(tempfile.mkdtemp())  # stands for /var/cache/lakemesh
     cache.chmod(0o755)
     monkeypatch.setattr(postgres_user, "CACHE", cache / "lakemesh")
