@@ -29,13 +29,13 @@ class JsonCodec:
         """Return a row for every readable record and the reasons for the others."""
         if skip:
             payloads = [payload[skip:] if payload is not None else None for payload in payloads]
-        found = Found()
+        found = Found(self._schema)
         if not self._fast.usable:
-            read_rows(payloads, range(len(payloads)), found, self._schema, self._row)
-            return found.result(self._schema)
+            read_rows(payloads, range(len(payloads)), found, self._row)
+            return found.result()
         if not self._take_blocks(payloads, found):
             self._take_pieces(payloads, found)
-        return found.result(self._schema)
+        return found.result()
 
     def _take_blocks(self, payloads: Sequence[bytes | None], found: Found) -> bool:
         """Decode as one block, with the suspects left out or without; tells whether that went."""
@@ -54,7 +54,6 @@ class JsonCodec:
             payloads,
             range(len(payloads)),
             found,
-            self._schema,
             fast=self._whole,
             slow=self._row,
             search=self._screen.suspects,
@@ -68,7 +67,7 @@ class JsonCodec:
         self._pieces([payloads[n] for n in plain], plain, found, has_failed=is_same)
         chosen = set(plain)
         others = [n for n in every if n not in chosen]
-        read_rows([payloads[n] for n in others], others, found, self._schema, self._row)
+        read_rows([payloads[n] for n in others], others, found, self._row)
 
     def _whole(self, payloads: Sequence[bytes | None]) -> pa.Table | None:
         """Decode a block as a whole; None when a record of it needs a look of its own."""
@@ -95,7 +94,6 @@ class JsonCodec:
             payloads,
             places,
             found,
-            self._schema,
             fast=self._block,
             slow=self._row,
             has_failed=has_failed,

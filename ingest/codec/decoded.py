@@ -57,9 +57,10 @@ def row_schema(fields: tuple[Field, ...]) -> pa.Schema:
 class Found:
     """What the pieces of one block gave so far."""
 
-    __slots__ = ("_places", "_tables", "bad")
+    __slots__ = ("_places", "_tables", "bad", "schema")
 
-    def __init__(self) -> None:
+    def __init__(self, schema: pa.Schema) -> None:
+        self.schema = schema
         self._tables: list[pa.Table] = []
         self._places: list[Sequence[int]] = []
         self.bad: list[BadRow] = []
@@ -79,9 +80,9 @@ class Found:
             own = part.indexes.to_pylist() if part.indexes is not None else None
             self.add(part.rows, places if own is None else [places[n] for n in own])
 
-    def result(self, schema: pa.Schema) -> Decoded:
+    def result(self) -> Decoded:
         """Put the rows back into the order of the log."""
-        rows = pa.concat_tables([schema.empty_table(), *self._tables])
+        rows = pa.concat_tables([self.schema.empty_table(), *self._tables])
         bad = tuple(sorted(self.bad, key=lambda row: row.index))
         if not bad and len(self._tables) <= 1:
             return Decoded(rows=rows, indexes=None)

@@ -31,9 +31,9 @@ class EnvelopeCodec:
         """Return a row for every readable record and the reasons for the others."""
         if skip:
             payloads = [payload[skip:] if payload is not None else None for payload in payloads]
-        found = Found()
-        read_rows(payloads, range(len(payloads)), found, self._row_schema, self._row)
-        return found.result(self._row_schema)
+        found = Found(self._row_schema)
+        read_rows(payloads, range(len(payloads)), found, self._row)
+        return found.result()
 
     def needs(self, payloads: Sequence[bytes | None]) -> set[int]:
         """Need nothing: JSON tells its own structure."""

@@ -76,10 +76,10 @@ class FramedCodec:
         places: defaultdict[bytes | None, list[int]] = defaultdict(list)
         for place, payload in enumerate(payloads):
             places[payload[:SIZE] if payload is not None else None].append(place)
-        found = Found()
+        found = Found(self._row_schema)
         for head, own in places.items():
             self._group(head, [payloads[n] for n in own], own, found)
-        return found.result(self._row_schema)
+        return found.result()
 
     def _group(
         self, head: bytes | None, payloads: Sequence[bytes | None], places: Sequence[int], found: Found

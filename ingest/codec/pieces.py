@@ -26,7 +26,6 @@ Search = Callable[[Sequence[Any]], list[int]]
 def read_in_pieces(
     payloads: Sequence[bytes | None],
     found: Found,
-    schema: pa.Schema,
     *,
     fast: Fast | None,
     slow: Slow,
@@ -38,7 +37,7 @@ def read_in_pieces(
     the places of those that probably do.
     """
     if fast is None:
-        read_rows(payloads, range(len(payloads)), found, schema, slow)
+        read_rows(payloads, range(len(payloads)), found, slow)
         return
     there: Sequence[bytes | None] = payloads
     places: Sequence[int] = range(len(payloads))
@@ -46,18 +45,17 @@ def read_in_pieces(
         places = [n for n, payload in enumerate(payloads) if payload is not None]
         there = [payloads[n] for n in places]
         missing = [n for n, payload in enumerate(payloads) if payload is None]
-        read_rows([None] * len(missing), missing, found, schema, slow)
+        read_rows([None] * len(missing), missing, found, slow)
     if there and (table := fast(there)) is not None:
         found.add(table, places)
-    elif not read_most(there, places, found, schema, fast=fast, slow=slow, search=search):
-        read_pieces(there, places, found, schema, fast=fast, slow=slow, has_failed=True)
+    elif not read_most(there, places, found, fast=fast, slow=slow, search=search):
+        read_pieces(there, places, found, fast=fast, slow=slow, has_failed=True)
 
 
 def read_most(
     payloads: Sequence[Any],
     places: Sequence[int],
     found: Found,
-    schema: pa.Schema,
     *,
     fast: Fast,
     slow: Slow,
@@ -73,7 +71,7 @@ def read_most(
     if table is None:
         return False
     found.add(table, [places[n] for n in others])
-    read_rows([payloads[n] for n in suspects], [places[n] for n in suspects], found, schema, slow)
+    read_rows([payloads[n] for n in suspects], [places[n] for n in suspects], found, slow)
     return True
 
 
@@ -81,7 +79,6 @@ def read_pieces(
     payloads: Sequence[Any],
     places: Sequence[int],
     found: Found,
-    schema: pa.Schema,
     *,
     fast: Fast,
     slow: Slow,
@@ -94,17 +91,15 @@ def read_pieces(
     if table is not None:
         found.add(table, places)
     elif len(payloads) <= _SMALL:
-        read_rows(payloads, places, found, schema, slow)
+        read_rows(payloads, places, found, slow)
     else:
         size = max(_SMALL, -(-len(payloads) // _PIECES))
         for start in range(0, len(payloads), size):
             own = slice(start, start + size)
-            read_pieces(payloads[own], places[own], found, schema, fast=fast, slow=slow)
+            read_pieces(payloads[own], places[own], found, fast=fast, slow=slow)
 
 
-def read_rows(
-    payloads: Sequence[bytes | None], places: Sequence[int], found: Found, schema: pa.Schema, slow: Slow
-) -> None:
+def read_rows(payloads: Sequence[bytes | None], places: Sequence[int], found: Found, slow: Slow) -> None:
     """Read row by row."""
     good: list[dict[str, Any]] = []
     kept: list[int] = []
@@ -116,4 +111,4 @@ def read_rows(
             good.append(row.values)
             kept.append(place)
     if good:
-        found.add(pa.Table.from_pylist(good, schema=schema), kept)
+        found.add(pa.Table.from_pylist(good, schema=found.schema), kept)

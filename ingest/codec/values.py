@@ -22,9 +22,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal as Number
-from typing import Any
+from typing import Any, TypeVar
 
 from lake.types import Decimal, Field, FieldType, ListOf, MapOf, Primitive, Struct
+
+_T = TypeVar("_T")
 
 TYPE = "type"
 DUPLICATE = "duplicate"
@@ -220,34 +222,32 @@ def _binary(value: Any) -> bytes:
         raise UnfitError(f"{_show(value)} is not Base64") from error
 
 
-def _date(value: Any) -> date:
+def _written(value: Any, form: re.Pattern[str], read: Callable[[str], _T], what: str) -> _T:
+    """Read a string of a form; what it says must be in the calendar too."""
     text = _string(value)
     try:
-        if not _DATE.fullmatch(text):
+        if not form.fullmatch(text):
             raise ValueError  # noqa: TRY301  one message for form and calendar
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UnfitError(f"{_show(value)} is not a date of the form YYYY-MM-DD") from None
+        return read(text)
+    except (ValueError, OverflowError):
+        raise UnfitError(f"{_show(value)} is not {what}") from None
+
+
+def _date(value: Any) -> date:
+    return _written(value, _DATE, date.fromisoformat, "a date of the form YYYY-MM-DD")
 
 
 def _timestamptz(value: Any) -> datetime:
-    text = _string(value)
-    try:
-        if not _TIMESTAMPTZ.fullmatch(text):
-            raise ValueError  # noqa: TRY301  one message for form and calendar
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise UnfitError(f"{_show(value)} is not a time with zone (RFC 3339)") from None
+    return _written(
+        value,
+        _TIMESTAMPTZ,
+        lambda text: datetime.fromisoformat(text).astimezone(UTC),
+        "a time with zone (RFC 3339)",
+    )
 
 
 def _timestamp(value: Any) -> datetime:
-    text = _string(value)
-    try:
-        if not _TIMESTAMP.fullmatch(text):
-            raise ValueError  # noqa: TRY301  one message for form and calendar
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise UnfitError(f"{_show(value)} is not a time without zone") from None
+    return _written(value, _TIMESTAMP, datetime.fromisoformat, "a time without zone")
 
 
 _PRIMITIVES: Mapping[Primitive, Callable[[Any], Any]] = {

@@ -36,16 +36,15 @@ class AvroCodec:
 
     def decode(self, payloads: Sequence[bytes | None], *, skip: int = 0) -> Decoded:
         """Return a row for every readable record and the reasons for the others."""
-        found = Found()
+        found = Found(self._row_schema)
         read_in_pieces(
             payloads,
             found,
-            self._row_schema,
             fast=(lambda block: self._fast.decode(block, skip=skip)) if self._fast.usable else None,
             slow=lambda payload: self._row(payload, skip),
             search=lambda block: self._fast.search(block, skip=skip),
         )
-        return found.result(self._row_schema)
+        return found.result()
 
     def _row(self, payload: bytes | None, skip: int) -> Row:
         if payload is None or len(payload) <= skip:

@@ -43,19 +43,19 @@ class ProtobufCodec:
 
     def decode(self, payloads: Sequence[bytes | None], *, skip: int = 0) -> Decoded:
         """Return a row for every readable record and the reasons for the others."""
-        found = Found()
+        found = Found(self._row_schema)
         if not skip:
             self._group((0,), payloads, range(len(payloads)), 0, found)
-            return found.result(self._row_schema)
+            return found.result()
         if {p[SIZE : SIZE + 1] if p is not None else None for p in payloads} == {_FIRST}:
             self._group((0,), payloads, range(len(payloads)), SIZE + 1, found)
-            return found.result(self._row_schema)
+            return found.result()
         groups: defaultdict[tuple[tuple[int, ...] | None, int], list[int]] = defaultdict(list)
         for place, payload in enumerate(payloads):
             groups[read_indexes(payload or b"", SIZE)].append(place)
         for (indexes, start), places in groups.items():
             self._group(indexes, [payloads[n] for n in places], places, start, found)
-        return found.result(self._row_schema)
+        return found.result()
 
     def _group(
         self,
@@ -72,10 +72,10 @@ class ProtobufCodec:
                 found.refuse(place, codec.failures if payload is not None else _EMPTY.failures)
             return
         bodies = [payload[start:] if payload is not None else None for payload in payloads]
-        part = Found()
+        part = Found(self._row_schema)
         fast = codec.fast.decode if codec.fast.usable else None
-        read_in_pieces(bodies, part, self._row_schema, fast=fast, slow=codec.row, search=codec.search)
-        found.merge(part.result(self._row_schema), places)
+        read_in_pieces(bodies, part, fast=fast, slow=codec.row, search=codec.search)
+        found.merge(part.result(), places)
 
     def _message(self, indexes: tuple[int, ...] | None) -> _MessageCodec | SchemaMisfitError:
         if indexes is None:
