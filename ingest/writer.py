@@ -1,4 +1,4 @@
-"""Write a batch: data files, quarantine first, then rows and positions in one commit (design §4, steps 4, 5)."""
+"""Write a batch: data files, then bad records, then rows and positions in one commit (design §4, 4 and 5)."""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -103,6 +104,13 @@ def plain(text: str) -> str:
 def badge(verdict: Verdict) -> None:
     """Draw a verdict."""
     st.badge(verdict.value, icon=ICONS[verdict], color=COLOURS[verdict])
+
+
+def badge_column(colours: Mapping[Any, Colour]) -> Any:
+    """Return the configuration of a column whose values are drawn as badges."""
+    return st.column_config.MultiselectColumn(
+        options=[str(value) for value in colours], color=list(colours.values()), width="small"
+    )
 
 
 def error_card(problem: Problem) -> None:

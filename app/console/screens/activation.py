@@ -8,7 +8,7 @@ from datetime import datetime
 import streamlit as st
 
 from app.console.data import SECONDS, load_sync, load_sync_definitions
-from app.console.look import Colour, ago, empty_card, error_card, plain, style
+from app.console.look import Colour, ago, badge_column, empty_card, error_card, plain, style
 from app.console.parts import Problem
 from lake.activation import Sync
 from lake.clock import SystemClock
@@ -129,9 +129,7 @@ def _plan(facts: SyncFacts, plan: StoredPlan, sync: Sync, now: datetime) -> None
         st.dataframe(
             [_change(c) for c in plan.changes[:_SHOWN]],
             column_config={
-                "Does": st.column_config.MultiselectColumn(
-                    options=["create", "update", "delete"], color=["green", "blue", "red"], width="small"
-                ),
+                "Does": badge_column({"create": "green", "update": "blue", "delete": "red"}),
                 "Before": st.column_config.TextColumn(width="large"),
                 "After": st.column_config.TextColumn(width="large"),
             },
@@ -176,11 +174,7 @@ def _runs(facts: SyncFacts, sync: Sync, now: datetime) -> None:
             for run in facts.runs
         ],
         column_config={
-            "Result": st.column_config.MultiselectColumn(
-                options=[state.value for state in _RUN_COLOURS],
-                color=list(_RUN_COLOURS.values()),
-                width="small",
-            ),
+            "Result": badge_column(_RUN_COLOURS),
             "Accepted": st.column_config.NumberColumn(format="localized"),
         },
         hide_index=True,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import streamlit as st
 
 from app.console.board import StreamRow, TableRow, model_rows, problems, stream_rows
 from app.console.data import SECONDS
-from app.console.look import Colour, ago, badge, empty_card, error_card, plain, style
+from app.console.look import COLOURS, Colour, ago, badge, badge_column, empty_card, error_card, plain, style
 from app.console.parts import Problem
 from app.console.reading import HEALTH, Health, History
 from lake.inspect.ages import describe_count, describe_span
-from lake.inspect.values import Judgement, StreamFacts, Verdict
+from lake.inspect.values import AuditLine, Judgement, RunLine, StreamFacts, Verdict
 
 
 def show() -> None:
@@ -172,11 +173,7 @@ def _tables(health: Health, models: tuple[TableRow, ...]) -> None:
             for row in models
         ],
         column_config={
-            "Status": st.column_config.MultiselectColumn(
-                options=[v.value for v in Verdict],
-                color=["green", "blue", "orange", "red", "gray", "gray"],
-                width="small",
-            ),
+            "Status": badge_column(COLOURS),
             "Table": st.column_config.TextColumn(width=290),
             "Why": st.column_config.TextColumn(width=210),
             "Rows": st.column_config.TextColumn(alignment="right", width="small"),
@@ -195,52 +192,52 @@ def _audits_and_runs(history: History, now: datetime) -> None:
     left, right = st.columns(2)
     with left:
         st.subheader("Audits")
-        if not history.audits:
-            empty_card("No audit has run yet.", "sqlmesh plan")
-        else:
-            st.dataframe(
-                [
-                    {
-                        "Result": ["passed" if a.passed else "failed"],
-                        "Model": a.model,
-                        "Audit": a.audit,
-                        "Failing rows": a.failing,
-                        "Checked": ago(a.at, now),
-                    }
-                    for a in history.audits
-                ],
-                column_config={
-                    "Result": st.column_config.MultiselectColumn(
-                        options=["passed", "failed"], color=["green", "red"], width="small"
-                    )
-                },
-                hide_index=True,
-                height=330,
-            )
+        _audit_table(history.audits, now)
     with right:
         st.subheader("Runs")
-        if not history.runs:
-            empty_card("No run yet.", "sqlmesh plan")
-        else:
-            st.dataframe(
-                [
-                    {
-                        "Result": [run.result],
-                        "What": f"{run.kind} of {run.environment}",
-                        "Started": ago(run.started_at, now),
-                        "Took": describe_span(run.finished_at - run.started_at) if run.finished_at else "",
-                        "By": run.actor,
-                        "Error": run.error,
-                    }
-                    for run in history.runs
-                ],
-                column_config={
-                    "Result": st.column_config.MultiselectColumn(
-                        options=["succeeded", "running", "failed", "refused", "interrupted"],
-                        color=["green", "blue", "red", "red", "orange"],
-                        width="small",
-                    )
-                },
-                hide_index=True,
-                height="content",
-            )
+        _run_table(history.runs, now)
+
+
+def _audit_table(audits: Sequence[AuditLine], now: datetime) -> None:
+    if not audits:
+        empty_card("No audit has run yet.", "sqlmesh plan")
+        return
+    rows = [
+        {
+            "Result": ["passed" if a.passed else "failed"],
+            "Model": a.model,
+            "Audit": a.audit,
+            "Failing rows": a.failing,
+            "Checked": ago(a.at, now),
+        }
+        for a in audits
+    ]
+    results = badge_column({"passed": "green", "failed": "red"})
+    st.dataframe(rows, column_config={"Result": results}, hide_index=True, height=330)
+
+
+def _run_table(runs: Sequence[RunLine], now: datetime) -> None:
+    if not runs:
+        empty_card("No run yet.", "sqlmesh plan")
+        return
+    rows = [
+        {
+            "Result": [run.result],
+            "What": f"{run.kind} of {run.environment}",
+            "Started": ago(run.started_at, now),
+            "Took": describe_span(run.finished_at - run.started_at) if run.finished_at else "",
+            "By": run.actor,
+            "Error": run.error,
+        }
+        for run in runs
+    ]
+    results = badge_column(
+        {
+            "succeeded": "green",
+            "running": "blue",
+            "failed": "red",
+            "refused": "red",
+            "interrupted": "orange",
+        }
+    )
+    st.dataframe(rows, column_config={"Result": results}, hide_index=True, height="content")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ingest.codec import Failure
 from ingest.extract.columns.records import ColumnRecords
-from ingest.extract.files.definition import FilesResource
+from ingest.extract.files.definition import CsvOptions, FilesResource
 from ingest.extract.files.listing import FoundFile
 from ingest.extract.records import JsonRecords, Records
 from lake.contracts import Contract
@@ -116,26 +116,8 @@ def _csv(file: FoundFile, resource: FilesResource, contract: Contract, skip: int
         broken.append((row.number - first, raw, Failure(rule="csv", path="", message=f"the line {said}")))
         return "skip"
 
-    reader = pacsv.open_csv(
-        file.store.open_input_stream(file.path),
-        read_options=pacsv.ReadOptions(
-            block_size=_BLOCK, use_threads=False, column_names=list(options.columns) or None
-        ),
-        parse_options=pacsv.ParseOptions(
-            delimiter="\t" if file.path.endswith(".tsv") else options.delimiter,
-            quote_char=options.quote,
-            newlines_in_values=True,
-            invalid_row_handler=keep,
-        ),
-        convert_options=pacsv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.binary()),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            null_values=list(options.null_values),
-        ),
-    )
     start = 0
-    with reader:
+    with _open_csv(file, options, names, keep) as reader:
         for batch in reader:
             numbers = _passing_over(start, len(batch), {number for number, _, _ in broken})
             end = numbers[-1].as_py() + 1 if len(numbers) else start
@@ -156,11 +138,40 @@ def _csv(file: FoundFile, resource: FilesResource, contract: Contract, skip: int
         yield Piece(records=empty, numbers=_numbers(0, 0), next=left[-1][0] + 1, broken=left)
 
 
+def _open_csv(
+    file: FoundFile, options: CsvOptions, names: Sequence[str], keep: Callable[[pacsv.InvalidRow], str]
+) -> pacsv.CSVStreamingReader:
+    """Open a stream of batches of bytes; lines that do not have the agreed cells go to `keep`."""
+    return pacsv.open_csv(
+        file.store.open_input_stream(file.path),
+        read_options=pacsv.ReadOptions(
+            block_size=_BLOCK, use_threads=False, column_names=list(options.columns) or None
+        ),
+        parse_options=pacsv.ParseOptions(
+            delimiter=_delimiter(file, options),
+            quote_char=options.quote,
+            newlines_in_values=True,
+            invalid_row_handler=keep,
+        ),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.binary()),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            null_values=list(options.null_values),
+        ),
+    )
+
+
+def _delimiter(file: FoundFile, options: CsvOptions) -> str:
+    return "\t" if file.path.endswith(".tsv") else options.delimiter
+
+
 def _header(file: FoundFile, resource: FilesResource) -> list[str]:
     with file.store.open_input_stream(file.path) as stream:
         text = stream.read(1 << 20).decode("utf-8-sig", "replace")
-    delimiter = "\t" if file.path.endswith(".tsv") else resource.csv.delimiter
-    return next(csv.reader(text.splitlines(), delimiter=delimiter, quotechar=resource.csv.quote), [])
+    lines = text.splitlines()
+    delimiter, quote = _delimiter(file, resource.csv), resource.csv.quote
+    return next(csv.reader(lines, delimiter=delimiter, quotechar=quote), [])
 
 
 def _json(file: FoundFile, resource: FilesResource, contract: Contract, skip: int) -> Iterator[Piece]:
