@@ -85,3 +85,9 @@ class OutcomeUnknownError(LakeError):
     """The request may or may not have been applied: read back before acting, delete nothing."""
 
     exit_code = 4
+
+
+def first_line(error: BaseException) -> str:
+    """Return a short reason: what an error says first, or its name when it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0][:300] if text else type(error).__name__

@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from ingest.extract.records import in_pieces
-from lake.errors import TransientError
+from lake.errors import TransientError, first_line
 from lake.postgres import read_sections
 from lake.types import quote_identifier
 
@@ -62,7 +62,7 @@ def spilling(connection: duckdb.DuckDBPyConnection, spill: Path) -> Iterator[Non
         connection.close()
         raise TransientError(
             f"what the table holds fits neither into {_MEMORY} of memory nor into {spill}"
-            f" ({str(error).splitlines()[0]})",
+            f" ({first_line(error)})",
             hint=f"make space there (df -h {spill}) and run the extract again: what has landed stays",
         ) from error
 

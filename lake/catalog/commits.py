@@ -33,14 +33,14 @@ from pyiceberg.table.update import (
     TableUpdate,
 )
 
-from lake.catalog.errors import UNPROVEN, first_line, mapped
+from lake.catalog.errors import UNPROVEN, mapped
 from lake.catalog.files import WrittenFile
 from lake.catalog.growth import Step, stage_growth
 from lake.catalog.open import LakeCatalog, within
 from lake.catalog.retention import Kept, Retention, plan_expiry
 from lake.catalog.tables import TableState, load_table, state_of
 from lake.clock import Deadline
-from lake.errors import HistoryError, OutcomeUnknownError, UnavailableError
+from lake.errors import HistoryError, OutcomeUnknownError, UnavailableError, first_line
 from lake.log import get_logger
 from lake.types import SnapshotId
 

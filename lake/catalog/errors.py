@@ -18,7 +18,7 @@ from pyiceberg.exceptions import (
     UnauthorizedError,
 )
 
-from lake.errors import ConfigurationError, HistoryError, TerminalError, UnavailableError
+from lake.errors import ConfigurationError, HistoryError, TerminalError, UnavailableError, first_line
 
 CATALOG = "catalog"
 STORAGE = "storage"
@@ -64,9 +64,3 @@ def mapped(action: str) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise UnavailableError(STORAGE, f"{action}: {first_line(error)}", hint=NEXT) from error
-
-
-def first_line(error: BaseException) -> str:
-    """Return a short reason without the stack of wrapped messages."""
-    text = str(error).strip()
-    return text.splitlines()[0][:300] if text else type(error).__name__

@@ -17,12 +17,12 @@ from pyiceberg.table.update import AssertTableUUID
 from pyiceberg.table.update.schema import UpdateSchema
 from pyiceberg.types import IcebergType
 
-from lake.catalog.errors import UNPROVEN, first_line, mapped
+from lake.catalog.errors import UNPROVEN, mapped
 from lake.catalog.open import LakeCatalog, within
 from lake.catalog.schemas import same_shape
 from lake.catalog.tables import load_table
 from lake.clock import Deadline
-from lake.errors import BadInputError, ConflictError, HistoryError
+from lake.errors import BadInputError, ConflictError, HistoryError, first_line
 from lake.log import get_logger
 from lake.types import TableName
 

@@ -18,9 +18,16 @@ from pyiceberg.view import View
 from pyiceberg.view.metadata import ViewMetadata, ViewVersion
 from requests import Response
 
-from lake.catalog.errors import UNREACHABLE, first_line, mapped
+from lake.catalog.errors import UNREACHABLE, mapped
 from lake.catalog.open import LakeCatalog
-from lake.errors import BadInputError, ConflictError, OutcomeUnknownError, TerminalError, TransientError
+from lake.errors import (
+    BadInputError,
+    ConflictError,
+    OutcomeUnknownError,
+    TerminalError,
+    TransientError,
+    first_line,
+)
 from lake.types import TableName
 
 _ATTEMPTS = 5

@@ -13,6 +13,7 @@ from open_data_contract_standard.model import SchemaProperty
 from lake.contracts.contract import Rule, RuleArgument, RuleKind
 from lake.contracts.custom import read_custom
 from lake.contracts.document import ContractError, Key
+from lake.errors import first_line
 from lake.types import Decimal, Field, FieldType, ListOf, MapOf, Primitive, Struct
 
 COLUMN_PROPERTIES = frozenset({"partitionTransform", "migration", "fieldNumber"})
@@ -190,7 +191,7 @@ def _pattern(value: object, at: Key) -> str:
     try:
         pc.match_substring_regex(pa.scalar(""), value)
     except pa.ArrowInvalid as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise ContractError(at, f"{value!r} is no regular expression of RE2: {reason}") from error
     return value
 

@@ -18,6 +18,7 @@ from lake.contracts.contract import Contract
 from lake.contracts.engine_types import duckdb_type
 from lake.contracts.evolution.types import Reading, reading, type_name
 from lake.contracts.landing import META
+from lake.errors import first_line
 from lake.types import Field, FieldType, ListOf, MapOf, Struct, TableName, quote_identifier
 
 SUFFIX = "_all"
@@ -129,7 +130,7 @@ def _wrong_expression(column: str, text: str, before: Contract) -> Iterator[str]
     try:
         parsed = sqlglot.parse_one(f"SELECT {text}", dialect="duckdb")
     except SqlglotError as error:
-        yield f"{column}: the migration {text!r} is no SQL ({str(error).splitlines()[0]})"
+        yield f"{column}: the migration {text!r} is no SQL ({first_line(error)})"
         return
     query = parsed if isinstance(parsed, exp.Select) else None
     if (

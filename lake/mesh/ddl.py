@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from sqlglot import ErrorLevel, exp
 from sqlglot.errors import UnsupportedError
 
+from lake.errors import first_line
 from lake.log import get_logger
 from lake.mesh.errors import StockError
 from lake.mesh.trino.types import microseconds
@@ -121,7 +122,7 @@ def view_texts(query: exp.Query, columns: Sequence[str]) -> dict[str, str]:
             "trino", identify=True, comments=False, unsupported_level=ErrorLevel.RAISE
         )
     except UnsupportedError as error:
-        log.warning("view.duckdb_only", reason=str(error).splitlines()[0])
+        log.warning("view.duckdb_only", reason=first_line(error))
     return texts
 
 

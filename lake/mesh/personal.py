@@ -14,6 +14,7 @@ from sqlglot.lineage import Node, lineage
 from sqlglot.optimizer.scope import build_scope
 
 from lake.contracts import load_contracts
+from lake.errors import first_line
 from lake.log import get_logger
 from lake.settings import Project
 
@@ -54,7 +55,7 @@ def personal_outputs(
         try:
             sources = _sources(lineage(name, query, dialect="duckdb", scope=scope))
         except (SqlglotError, ValueError) as error:
-            log.warning("personal.by_name", column=name, reason=str(error).splitlines()[0])
+            log.warning("personal.by_name", column=name, reason=first_line(error))
             sources = {source for source in known if source[1] == name.lower()}
         reached = [known[source] for source in sources if source in known]
         if reached:

@@ -14,7 +14,7 @@ import sqlglot
 from sqlglot import ErrorLevel, exp
 from sqlglot.errors import SqlglotError
 
-from lake.errors import ConfigurationError
+from lake.errors import ConfigurationError, first_line
 from lake.mesh.travel import DIALECT, carry, enclose
 from lake.types import CATALOG, TableName
 
@@ -85,7 +85,7 @@ def parse_view(name: TableName, view: ViewText) -> exp.Query:
         query = _parsed(view.sql[dialect], dialect, name.schema)
     except SqlglotError as error:
         raise ConfigurationError(
-            f"view {name}: its {dialect} text can't be read: {str(error).splitlines()[0]}",
+            f"view {name}: its {dialect} text can't be read: {first_line(error)}",
             hint=f"replace it with a view that has a {DIALECT} text",
         ) from error
     if not isinstance(query, exp.Query):

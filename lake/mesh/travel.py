@@ -15,7 +15,7 @@ from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import SqlglotError
 from sqlglot.parsers.duckdb import DuckDBParser
 
-from lake.errors import BadInputError
+from lake.errors import BadInputError, first_line
 from lake.types import TableName
 
 DIALECT = "duckdb"
@@ -104,4 +104,4 @@ def _travelling(tree: exp.Expr) -> Iterator[exp.Table]:
 
 
 def _reason(error: SqlglotError) -> str:
-    return str(error).splitlines()[0].replace("\x1b[4m", "").replace("\x1b[0m", "")
+    return first_line(error).replace("\x1b[4m", "").replace("\x1b[0m", "")

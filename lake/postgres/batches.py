@@ -10,7 +10,7 @@ import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
 from adbc_driver_manager import Error
 
-from lake.errors import ConfigurationError, TerminalError, UnavailableError
+from lake.errors import ConfigurationError, TerminalError, UnavailableError, first_line
 from lake.settings import PostgresSettings
 from lake.types import quote_identifier, quote_text
 
@@ -96,7 +96,7 @@ def _address(settings: PostgresSettings) -> str:
 
 
 def _mapped(error: Exception, place: str) -> Exception:
-    said = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+    said = first_line(error)
     state = getattr(error, "sqlstate", None) or ""
     if state.startswith("28") or "password authentication failed" in said:
         return ConfigurationError(

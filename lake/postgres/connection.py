@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lake.errors import ConfigurationError, LakeError, UnavailableError
+from lake.errors import ConfigurationError, LakeError, UnavailableError, first_line
 from lake.settings import PostgresSettings
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def open_dbapi(settings: PostgresSettings) -> psycopg.Connection[tuple[Any, ...]
 def mapped_error(settings: PostgresSettings, error: psycopg.OperationalError) -> LakeError:
     """Tell a server that refuses us, which waiting never mends, from one that does not answer."""
     place = f"{settings.host}:{settings.port}/{settings.database}"
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    reason = first_line(error)
     if any(words in reason for words in _REFUSALS):
         return ConfigurationError(
             f"postgres: {place} refuses user {settings.user} ({reason})",

@@ -14,7 +14,7 @@ from typing import Any
 import jsonpath
 import msgspec
 
-from lake.errors import LakeError
+from lake.errors import LakeError, first_line
 
 Location = tuple[str | int, ...]
 
@@ -55,7 +55,7 @@ def compile_path(text: str) -> Path:
     try:
         return Path(text, expression=jsonpath.compile(text))
     except jsonpath.JSONPathError as error:
-        raise SelectionError(f"{text} is no JSONPath: {str(error).splitlines()[0]}") from error
+        raise SelectionError(f"{text} is no JSONPath: {first_line(error)}") from error
 
 
 def elements(body: bytes) -> list[bytes]:

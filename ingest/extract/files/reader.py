@@ -19,7 +19,7 @@ from ingest.extract.files.definition import CsvOptions, FilesResource
 from ingest.extract.files.listing import FoundFile
 from ingest.extract.records import JsonRecords, Records
 from lake.contracts import Contract
-from lake.errors import BadInputError
+from lake.errors import BadInputError, first_line
 
 _ROWS = 131_072
 _BLOCK = 8 * 1024 * 1024
@@ -57,9 +57,8 @@ def read_file(file: FoundFile, resource: FilesResource, contract: Contract, *, s
         UnicodeDecodeError,
         OSError,
     ) as error:
-        said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise BadInputError(
-            f"{file.name} can't be read as {kind}: {said}",
+            f"{file.name} can't be read as {kind}: {first_line(error)}",
             hint="mend the file, or set format, then run again",
         ) from error
 

@@ -25,7 +25,7 @@ from typing_extensions import override
 
 from lake.clock import Deadline
 from lake.control import Attempt, AttemptState, note_query, open_attempt, settle_older
-from lake.errors import LakeError
+from lake.errors import LakeError, first_line
 from lake.log import get_logger
 from lake.mesh import iceberg
 from lake.mesh.errors import StockError, as_stock
@@ -208,12 +208,12 @@ class TrinoPublication(Publication):
             self._settle(AttemptState.UNKNOWN, str(error)[:500])
             raise StockError(
                 f"{self.work.model}: the commit of {table} got no answer, and it can't be found out"
-                f" what became of it ({_first(error)})",
+                f" what became of it ({first_line(error)})",
                 hint="lake up --with trino, then run the same command again: it finds out what landed",
             ) from error
         self._drop_stage()
         self._settle(AttemptState.CONFLICT, str(error)[:500])
-        raise PublishConflictError(f"publish {table}: {_first(error)}", hint="lake logs trino") from error
+        raise PublishConflictError(f"publish {table}: {first_line(error)}", hint="lake logs trino") from error
 
     @override
     def _roll_back(self) -> None:
@@ -287,7 +287,7 @@ def _drop_leftovers(adapter: Any, table: exp.Table, suffix: str) -> None:
         for kind in ("stage", "copy"):
             adapter.run(exp.Drop(this=_beside(table, f"{kind}_{suffix}"), kind="TABLE", exists=True))
     except LakeError as error:
-        log.warning("stage.kept", table=table.sql("trino"), reason=_first(error))
+        log.warning("stage.kept", table=table.sql("trino"), reason=first_line(error))
 
 
 def _beside(table: exp.Table, suffix: str) -> exp.Table:
@@ -305,7 +305,3 @@ def _plain(table: Any) -> exp.Table:
 def _condition(delete: exp.Delete) -> exp.Expr:
     where = delete.args.get("where")
     return where.this if where is not None else exp.true()
-
-
-def _first(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
