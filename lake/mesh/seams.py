@@ -52,7 +52,8 @@ from lake.mesh.record import (
 from lake.mesh.refuse import check_supported
 from lake.mesh.runtime import Runtime
 from lake.mesh.trino.adapter import LakeTrinoAdapter
-from lake.mesh.trino.publish import TrinoPublication, settle_by_query
+from lake.mesh.trino.publish import TrinoPublication
+from lake.mesh.trino.queries import settle_by_query
 from lake.settings import log_level
 from lake.types import TableName
 

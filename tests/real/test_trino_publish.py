@@ -25,7 +25,7 @@ from lake.mesh.engine import open_engine
 from lake.mesh.errors import as_stock
 from lake.mesh.trino import open_trino
 from lake.mesh.trino.adapter import LakeTrinoAdapter
-from lake.mesh.trino.publish import QUERY_ID
+from lake.mesh.trino.queries import QUERY_ID
 from lake.settings import Settings
 from tests.fakes.mesh import MeshProject, mesh_project
 

@@ -15,24 +15,23 @@ page: the id is in PostgreSQL before anything can land.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from sqlglot import exp
 from typing_extensions import override
 
 from lake.clock import Deadline
-from lake.control import Attempt, AttemptState, note_query, open_attempt, settle_older
+from lake.control import AttemptState, note_query, open_attempt
 from lake.errors import LakeError, first_line
 from lake.log import get_logger
-from lake.mesh import iceberg
 from lake.mesh.errors import StockError, as_stock
 from lake.mesh.hidden import HIDDEN, read_hidden
 from lake.mesh.publish import Publication, PublishConflictError
 from lake.mesh.read_back import read_back
-from lake.mesh.runtime import Runtime
+from lake.mesh.trino.queries import has_ended, settle_by_query, snapshot_of
+from lake.mesh.trino.stage import bare, beside, drop_leftovers
 from lake.mesh.trino.statements import Change, is_plain_upsert, read_insert
 from lake.types import TableName
 
@@ -40,10 +39,6 @@ if TYPE_CHECKING:
     from lake.catalog.tables import TableState
 
 log = get_logger("mesh")
-
-QUERY_ID = "trino_query_id"  # where Trino's Iceberg connector puts it in a snapshot's summary
-_RUNNING = "SELECT state FROM system.runtime.queries WHERE query_id = ?"
-_ENDED = {"FINISHED", "FAILED"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,7 +80,7 @@ class TrinoPublication(Publication):
         if change.is_whole:
             self.audited = self.stage
             return self.audited
-        self.audited = _beside(change.table, f"after_{self.attempt_id.hex[:12]}")
+        self.audited = beside(change.table, f"after_{self.attempt_id.hex[:12]}")
         self.cursor.run(exp.Create(this=self.audited, kind="VIEW", expression=change.after(self.stage)))
         return self.audited
 
@@ -137,7 +132,7 @@ class TrinoPublication(Publication):
         """Add one statement to the change; several of them must make sense as one."""
         known = self.change
         if known is None:
-            self.change = Change(table=_plain(table), columns=columns, **what)
+            self.change = Change(table=bare(table), columns=columns, **what)
         elif known.replaced is not None and self.stage is None and not what:
             self.change = Change(table=known.table, columns=columns, replaced=known.replaced)
         elif what or columns != known.columns:
@@ -153,7 +148,7 @@ class TrinoPublication(Publication):
         """Make the stage with the table's own columns: what the table takes, the stage takes."""
         if self.stage is None:
             table = self._some_change().table
-            self.stage = _beside(table, f"stage_{self.attempt_id.hex[:12]}")
+            self.stage = beside(table, f"stage_{self.attempt_id.hex[:12]}")
             empty = exp.select("*").from_(table.copy()).where(exp.false())
             adapter.run(exp.Create(this=self.stage, kind="TABLE", expression=empty))
 
@@ -169,15 +164,15 @@ class TrinoPublication(Publication):
             self.rows += adapter.run(into_stage)
             return
         columns = tuple(rows.named_selects)
-        self._change(_plain(merge.this), columns, merge=merge)
+        self._change(bare(merge.this), columns, merge=merge)
         self._fill(adapter, columns, rows)
         if not plain:
-            self._merge_into_copy(adapter, merge, _plain(merge.this))
+            self._merge_into_copy(adapter, merge, bare(merge.this))
 
     def _merge_into_copy(self, adapter: Any, merge: exp.Merge, table: exp.Table) -> None:
         """Merge into a copy of the table, for the audits: a free MERGE can't be foreseen otherwise."""
         assert self.stage is not None
-        copy = _beside(table, f"copy_{self.attempt_id.hex[:12]}")
+        copy = beside(table, f"copy_{self.attempt_id.hex[:12]}")
         whole = exp.select("*").from_(table.copy())
         adapter.run(exp.Create(this=copy, kind="TABLE", expression=whole))
         self.audited = copy
@@ -195,9 +190,9 @@ class TrinoPublication(Publication):
         table = self.table
         assert table is not None
         try:
-            ended = not self.query_id or _has_ended(self.cursor, self.query_id)
+            ended = not self.query_id or has_ended(self.cursor, self.query_id)
             deadline = Deadline.after(self.runtime.settings.engine.publish_seconds, self.clock)
-            landed = _snapshot_of(read_back(self.runtime, table, deadline), self.query_id)
+            landed = snapshot_of(read_back(self.runtime, table, deadline), self.query_id)
         except LakeError as unread:
             landed, ended, error = None, False, unread
         if landed is not None:
@@ -223,11 +218,11 @@ class TrinoPublication(Publication):
     def _drop_stage(self) -> None:
         table, suffix = self._some_change().table if self.change else None, self.attempt_id.hex[:12]
         if table is not None:
-            _drop_leftovers(self.cursor, table, suffix)
+            drop_leftovers(self.cursor, table, suffix)
 
     @override
     def _committed(self, landed: TableState | None) -> int | None:
-        return _snapshot_of(landed, self.query_id)
+        return snapshot_of(landed, self.query_id)
 
     def _staged(self) -> exp.Table:
         assert self.stage is not None
@@ -236,70 +231,6 @@ class TrinoPublication(Publication):
     def _some_change(self) -> Change:
         assert self.change is not None
         return self.change
-
-
-def settle_by_query(
-    runtime: Runtime, adapter: Any, table: TableName, older: Sequence[Attempt]
-) -> dict[UUID, AttemptState]:
-    """Find out what became of attempts whose process said nothing (step 0); remove their stages.
-
-    Raises StockError while one of them still runs.
-    """
-    if not older:
-        return {}
-    for attempt in older:
-        if attempt.query_id and not _has_ended(adapter, attempt.query_id):
-            raise StockError(
-                f"{attempt.model}: an earlier publish of {table} still runs on Trino"
-                f" (query {attempt.query_id})",
-                hint="wait for it, then run the same command again",
-            )
-    state = iceberg.load_table(runtime.catalog, table)
-    outcomes = {}
-    for attempt in older:
-        landed = _snapshot_of(state, attempt.query_id) is not None
-        outcomes[attempt.attempt_id] = AttemptState.LANDED if landed else AttemptState.LOST
-        _drop_leftovers(adapter, exp.to_table(table.quoted, dialect="trino"), attempt.attempt_id.hex[:12])
-    settle_older(runtime.control, outcomes)
-    return outcomes
-
-
-def _has_ended(adapter: Any, query_id: str) -> bool:
-    """Ask Trino whether a query is over; one that it has forgotten is."""
-    states: Callable[..., list[Any]] = adapter.ask
-    return all(state in _ENDED for (state,) in states(_RUNNING, [query_id]))
-
-
-def _snapshot_of(state: TableState | None, query_id: str) -> int | None:
-    """Return the snapshot that a query committed."""
-    if state is None or not query_id:
-        return None
-    for snapshot in reversed(state.handle.metadata.snapshots):
-        if snapshot.summary is not None and snapshot.summary.additional_properties.get(QUERY_ID) == query_id:
-            return int(snapshot.snapshot_id)
-    return None
-
-
-def _drop_leftovers(adapter: Any, table: exp.Table, suffix: str) -> None:
-    """Drop what an attempt made; what can't be dropped now is dropped when the attempt is settled."""
-    try:
-        adapter.run(exp.Drop(this=_beside(table, f"after_{suffix}"), kind="VIEW", exists=True))
-        for kind in ("stage", "copy"):
-            adapter.run(exp.Drop(this=_beside(table, f"{kind}_{suffix}"), kind="TABLE", exists=True))
-    except LakeError as error:
-        log.warning("stage.kept", table=table.sql("trino"), reason=first_line(error))
-
-
-def _beside(table: exp.Table, suffix: str) -> exp.Table:
-    other = _plain(table)
-    other.set("this", exp.to_identifier(f"{table.name}__{suffix}", quoted=True))
-    return other
-
-
-def _plain(table: Any) -> exp.Table:
-    """Return a table's bare name: no alias, no column list."""
-    found = table.this if isinstance(table, exp.Alias | exp.Schema) else table
-    return exp.table_(found.this.copy(), db=found.args["db"].copy(), catalog=found.args.get("catalog"))
 
 
 def _condition(delete: exp.Delete) -> exp.Expr:
