@@ -20,6 +20,33 @@ _LETTERS = 24
 _INK, _GREY, _ACCENT, _FAINT_LINE = "#1e293b", "#94a3b8", "#0f766e", "#e8edf3"
 _CLEAR = "rgba(0,0,0,0)"
 
+# What is the same of every picture.
+_GRAPH: dict[str, Any] = {
+    "type": "graph",
+    "coordinateSystem": "cartesian2d",
+    "selectedMode": "single",
+    "symbol": "rect",
+    "symbolSize": list(_BOX),
+    "itemStyle": {"color": _CLEAR},
+    "emphasis": {"scale": False, "label": {"borderWidth": 2.5}},
+    "select": {"itemStyle": {"color": _CLEAR, "borderWidth": 0}},
+    "label": {
+        "show": True,
+        "opacity": 1,  # a label takes its symbol's opacity otherwise
+        "position": "inside",
+        "width": _BOX[0] - 12,
+        "height": _BOX[1] - 10,
+        "lineHeight": 13,
+        "rich": {"stage": {"fontSize": 8, "color": _GREY, "lineHeight": 12}},
+        "padding": [4, 5],
+        "borderRadius": 6,
+        "align": "center",
+        "verticalAlign": "middle",
+        "fontSize": 10,
+        "color": _INK,
+    },
+}
+
 
 def columns(lineage: Lineage) -> dict[str, int]:
     """Return the column of every node: one right of the farthest thing that flows into it."""
@@ -84,29 +111,7 @@ def chart(lineage: Lineage, *, verdicts: Mapping[str, Verdict], selected: str | 
         "yAxis": {"show": False, "type": "value", "inverse": True, "min": -widest, "max": max(0.1, widest)},
         "series": [
             {
-                "type": "graph",
-                "coordinateSystem": "cartesian2d",
-                "selectedMode": "single",
-                "symbol": "rect",
-                "symbolSize": list(_BOX),
-                "itemStyle": {"color": _CLEAR},
-                "emphasis": {"scale": False, "label": {"borderWidth": 2.5}},
-                "select": {"itemStyle": {"color": _CLEAR, "borderWidth": 0}},
-                "label": {
-                    "show": True,
-                    "opacity": 1,  # a label takes its symbol's opacity otherwise
-                    "position": "inside",
-                    "width": _BOX[0] - 12,
-                    "height": _BOX[1] - 10,
-                    "lineHeight": 13,
-                    "rich": {"stage": {"fontSize": 8, "color": _GREY, "lineHeight": 12}},
-                    "padding": [4, 5],
-                    "borderRadius": 6,
-                    "align": "center",
-                    "verticalAlign": "middle",
-                    "fontSize": 10,
-                    "color": _INK,
-                },
+                **_GRAPH,
                 "data": [
                     _box(
                         n,

@@ -15,19 +15,17 @@ from ingest.extract.source import load_source
 from lake.clock import SystemClock
 from lake.errors import ConfigurationError, TerminalError, UnavailableError
 from lake.settings import Settings
-from tests.fakes.paged_api import SOURCE, PagedApi, extract_project
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> ApiSource:
-    path = tmp_path / "shop.yaml"
-    path.write_text(SOURCE)
-    return load_source(path)
+from tests.fakes.paged_api import PagedApi, extract_project
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return extract_project(tmp_path / "project", Settings(project_root=tmp_path))
+
+
+@pytest.fixture
+def source(settings: Settings) -> ApiSource:
+    return load_source(settings.project_root / "ingest/sources/shop.yaml")
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,13 @@ from tests.fakes.paged_api import SOURCE, extract_project
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> ApiSource:
-    path = tmp_path / "shop.yaml"
-    path.write_text(SOURCE)
-    return load_source(path)
+def settings(tmp_path: Path) -> Settings:
+    return extract_project(tmp_path / "project", Settings(project_root=tmp_path))
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return extract_project(tmp_path / "project", Settings(project_root=tmp_path))
+def source(settings: Settings) -> ApiSource:
+    return load_source(settings.project_root / "ingest/sources/shop.yaml")
 
 
 def page_of(records: int, **given: Any) -> Page:
