@@ -13,11 +13,11 @@ from lake.broker import SchemaRegistry, create_topic
 from lake.clock import SystemClock
 from lake.settings import Settings
 from tests.fakes.crashing_catalog import CrashingCatalog
+from tests.fakes.framed_orders import CONTRACT, FIRST, SECOND, avro, order
 from tests.fakes.hands import Hands
 from tests.fakes.killed import KilledError
 from tests.fakes.registry import FakeRegistry, fake_registry
 from tests.fakes.streams import produce, rows
-from tests.stack.test_landing_formats import CONTRACT, FIRST, SECOND, avro, order
 
 pytestmark = pytest.mark.stack
 

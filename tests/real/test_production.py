@@ -10,8 +10,8 @@ from lake.settings import LandingSettings, Project, Settings
 from tests.fakes.mesh import mesh_project
 from tests.fakes.topic_world import TopicWorld
 from tests.real.conftest import RunningKafka
+from tests.real.engines import read
 from tests.real.peers import start_trino
-from tests.real.test_trino_reads import read
 
 pytestmark = pytest.mark.real
 

@@ -9,9 +9,9 @@ import pytest
 
 from lake.mesh.hidden import HIDDEN, read_hidden
 from lake.settings import Settings
+from tests.fakes.forward_only import WIDE, columns, query
 from tests.fakes.mesh import MeshProject, mesh_project
-from tests.real.test_trino_reads import read
-from tests.stack.test_mesh_evolution import WIDE, columns, query
+from tests.real.engines import read
 
 pytestmark = pytest.mark.real
 

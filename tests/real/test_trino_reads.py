@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -11,30 +10,15 @@ from ingest.landing import run_streams
 from lake.control import migrate
 from lake.control.history_log import KINDS
 from lake.mesh.ops import append_history, table_spec
-from lake.mesh.session import open_session
-from lake.mesh.trino import open_trino
 from lake.settings import HistorySettings, Settings
 from lake.types import quote_identifier
 from tests.fakes.deployed import deploy, majors
 from tests.fakes.mesh import MeshProject, mesh_project, write_endpoints
 from tests.fakes.topic_world import TopicWorld
+from tests.real.engines import read
 from tests.stack.test_landing_changelog import LATEST, land_people
 
 pytestmark = pytest.mark.real
-
-Rows = list[tuple[Any, ...]]
-
-
-def read(settings: Settings, sql: str) -> Rows:
-    """Return a query's rows, which must be the same on both engines; let it order them."""
-    with open_session(settings) as session:
-        ours = [tuple(row.values()) for row in session.query(sql).to_pylist()]
-    with open_trino(settings.trino) as connection:
-        cursor = connection.cursor()
-        cursor.execute(sql)
-        theirs = [tuple(row) for row in cursor.fetchall()]
-    assert theirs == ours
-    return ours
 
 
 @pytest.fixture(scope="module")

@@ -20,45 +20,12 @@ from lake.contracts import Format, Framing, parse_contract
 from lake.contracts.derive import avro_schema, registered_schema
 from lake.errors import UnavailableError
 from lake.settings import Settings
-from lake.types import Decimal, Field, Primitive
+from tests.fakes.framed_orders import CONTRACT, FIRST, SECOND, avro, order
 from tests.fakes.registry import FakeRegistry, fake_registry
-from tests.fakes.streams import produce, rows, topic_contract
+from tests.fakes.streams import produce, rows
 from tests.fakes.topic_world import landed
 
 pytestmark = pytest.mark.stack
-
-CONTRACT = topic_contract(
-    "orders",
-    (
-        Field(name="id", type=Primitive.LONG),
-        Field(name="amount", type=Decimal(precision=12, scale=2)),
-        Field(name="ordered_at", type=Primitive.TIMESTAMPTZ),
-        Field(name="note", type=Primitive.STRING),
-    ),
-    format=Format.AVRO,
-    framing=Framing.REGISTRY,
-    event_time="ordered_at",
-)
-MONEY = {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}
-MOMENT = {"type": "long", "logicalType": "timestamp-millis"}
-FIRST = {
-    "type": "record",
-    "name": "Order",
-    "fields": [
-        {"name": "id", "type": "int"},
-        {"name": "amount", "type": MONEY},
-        {"name": "ordered_at", "type": MOMENT},
-    ],
-}
-SECOND = {
-    **FIRST,
-    "fields": [
-        {"name": "id", "type": "long"},
-        {"name": "note", "type": ["null", "string"]},
-        {"name": "amount", "type": MONEY},
-        {"name": "ordered_at", "type": MOMENT},
-    ],
-}
 
 
 @pytest.fixture
@@ -73,13 +40,6 @@ def settings(lake_settings: Settings, registry: FakeRegistry) -> Settings:
     return lake_settings.model_copy(update={"registry": registry.settings()})
 
 
-def avro(number: int, schema: dict[str, Any], **value: Any) -> bytes:
-    out = BytesIO()
-    bare = json.loads(json.dumps(schema).replace(', "logicalType": "timestamp-millis"', ""))
-    fastavro.schemaless_writer(out, fastavro.parse_schema(bare), value)
-    return b"\x00" + number.to_bytes(4, "big") + out.getvalue()
-
-
 def send(settings: Settings, *values: bytes | None, partition: int = 0) -> None:
     produce(settings, CONTRACT.topic, *values, partition=partition)
 
@@ -91,10 +51,6 @@ def raw(settings: Settings) -> list[dict[str, Any]]:
 def quarantined(settings: Settings) -> list[dict[str, Any]]:
     found = rows(settings, settings.landing.quarantine_schema, CONTRACT)
     return sorted(found, key=lambda row: row["offset"])
-
-
-def order(number: int) -> dict[str, Any]:
-    return {"id": number, "amount": Number(f"{number}.25"), "ordered_at": 1_700_000_000_000 + number}
 
 
 def test_records_of_several_schemas_land_and_what_is_none_is_quarantined(

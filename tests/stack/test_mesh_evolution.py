@@ -10,6 +10,7 @@ import pytest
 from lake.mesh.hidden import HIDDEN, read_hidden
 from lake.mesh.session import open_session
 from lake.settings import Settings
+from tests.fakes.forward_only import WIDE, columns, query
 from tests.fakes.mesh import MeshProject, mesh_project
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("mesh_kinds")]
@@ -20,19 +21,6 @@ HEADER = (
     " column_descriptions (n = 'How many'), partitioned_by (year(day), truncate(2, tag)),"
     " physical_properties ('write.parquet.compression-codec' = 'gzip')"
 )
-FROM = "FROM {raw}.s WHERE day BETWEEN @start_date AND @end_date"
-BASE = "day::DATE AS day, 'tag' AS tag, v::{n} AS n, v::DECIMAL({d}) AS d, {st} AS st{more}"
-ITEM = "[{{{{'a': 1}}}}]::STRUCT(a INT)[]"
-WIDER = "[{{{{'a': 1, 'b': 'z'}}}}]::STRUCT(a BIGINT, b TEXT)[]"
-
-
-def query(*, n: str = "INT", d: str = "10, 2", st: str = ITEM, more: str = "") -> str:
-    return f"SELECT {BASE.format(n=n, d=d, st=st, more=more)} {FROM}".replace("{{{{", "{{").replace(
-        "}}}}", "}}"
-    )
-
-
-WIDE = {"n": "BIGINT", "d": "14, 2", "st": WIDER, "more": ", 'x'::TEXT AS extra"}
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +55,6 @@ def context(project: MeshProject) -> Iterator[Any]:
     )
     yield context
     context.close()
-
-
-def columns(project: MeshProject, context: Any, model: str) -> dict[str, str]:
-    return {f.name: str(f.field_type) for f in project.table(context, model).schema().fields}
 
 
 def test_description_partitions_and_properties_of_a_model_are_its_tables(
