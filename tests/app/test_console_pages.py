@@ -64,7 +64,7 @@ def activation_page():
 
 
 def open_page(page):
-    at = AppTest.from_function(page, default_timeout=60).run()
+    at = AppTest.from_function(page, default_timeout=180).run()
     assert not at.exception
     return at
 
