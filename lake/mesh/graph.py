@@ -35,18 +35,21 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A model, or an external table that models read; `name` is `schema.name`."""
+    """A model, or an external table that models read; `name` is `schema.name`.
+
+    Of a table that nobody describes no more is known than these two.
+    """
 
     name: str
     kind: str  # SQLMesh's word: FULL, VIEW, INCREMENTAL_BY_TIME_RANGE, EXTERNAL…
-    owner: str
-    description: str
-    path: str  # of the file, from the project's folder; empty when there is none
-    gateway: str
-    cron: str
-    grain: tuple[str, ...]
-    audits: tuple[str, ...]
-    columns: tuple[Column, ...]
+    owner: str = ""
+    description: str = ""
+    path: str = ""  # of the file, from the project's folder; empty when there is none
+    gateway: str = ""
+    cron: str = ""
+    grain: tuple[str, ...] = ()
+    audits: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
 
     @property
     def external(self) -> bool:

@@ -32,7 +32,8 @@ def build_graph(root: Path) -> Graph:
         for model in models
         for parent in model.depends_on or ()
     )
-    nodes = [_node(model, root, personal) for model in models] + [_unknown(_name(parent)) for parent in loose]
+    nodes = [_node(model, root, personal) for model in models]
+    nodes += [Node(name=_name(parent), kind="EXTERNAL") for parent in loose]
     uses = [use for model in models for use in _uses(model)]
     return Graph(nodes=tuple(nodes), edges=tuple(edges), uses=tuple(uses))
 
@@ -86,22 +87,6 @@ def _node(model: Model, root: Path, personal: dict[tuple[str, str], bool]) -> No
             )
             for name, kind in (model.columns_to_types or {}).items()
         ),
-    )
-
-
-def _unknown(name: str) -> Node:
-    """Stand for a table that a model reads and nobody describes."""
-    return Node(
-        name=name,
-        kind="EXTERNAL",
-        owner="",
-        description="",
-        path="",
-        gateway="",
-        cron="",
-        grain=(),
-        audits=(),
-        columns=(),
     )
 
 

@@ -16,8 +16,7 @@ SQLMesh calls steps 2, 3 and 6; `lake.mesh.seams` ties them to the steps here.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,14 +26,7 @@ from uuid import UUID, uuid4
 import duckdb
 
 from lake.clock import Clock, Deadline, SystemClock
-from lake.control import (
-    Attempt,
-    AttemptState,
-    mark_recorded,
-    open_attempt,
-    settle_attempt,
-    settle_older,
-)
+from lake.control import Attempt, AttemptState, mark_recorded, open_attempt, settle_attempt
 from lake.errors import LakeError
 from lake.log import get_logger
 from lake.mesh import iceberg
@@ -43,7 +35,8 @@ from lake.mesh.errors import StockError, as_stock
 from lake.mesh.hidden import HIDDEN, read_hidden
 from lake.mesh.read_back import pause, read_back
 from lake.mesh.runtime import Runtime
-from lake.types import TableName, quote_text
+from lake.mesh.stamps import STAMP, put_stamp, read_stamps, settle_by_stamp
+from lake.types import TableName
 
 if TYPE_CHECKING:
     from lake.catalog.tables import TableState
@@ -51,8 +44,6 @@ if TYPE_CHECKING:
 log = get_logger("mesh")
 T = TypeVar("T")
 
-STAMP = "publish.attempts"
-STAMPS_KEPT = 16  # newest first: an attempt stays recognisable through as many later publishes
 _APPENDS = 8  # after so many that only add, their files are looked at too
 _ATTEMPTS = 6
 
@@ -187,19 +178,11 @@ class Publication:
         )
 
     def _stamp(self) -> None:
-        """Put the attempt first in the table's list; a foreign commit since BEGIN refuses the whole."""
-        target = _some(self.table).quoted
-        rows = self.cursor.execute(
-            f"SELECT key, value FROM iceberg_table_properties({target}) WHERE key IN (?, ?)",  # noqa: S608  quoted name
-            [STAMP, HIDDEN],
-        ).fetchall()
-        present = dict(rows)
-        if read_hidden(present.get(HIDDEN)):
-            self.runtime.with_hidden.add(_some(self.table))
-        stamps = [str(self.attempt_id), *read_stamps(present.get(STAMP))][:STAMPS_KEPT]
-        self.cursor.execute(
-            f"CALL set_iceberg_table_properties({target}, {{'{STAMP}': {quote_text(json.dumps(stamps))}}})"
-        ).fetchall()
+        """Name the attempt in the table; a foreign commit since BEGIN refuses the whole."""
+        table = _some(self.table)
+        before = put_stamp(self.cursor, table, self.attempt_id)
+        if read_hidden(before.get(HIDDEN)):
+            self.runtime.with_hidden.add(table)
 
     def _after_failed_commit(self, error: duckdb.Error) -> None:
         """Decide by the stamp; return when the commit landed after all."""
@@ -301,27 +284,6 @@ def publish(
             publication.close(raised)
         clock.sleep(pause(number))
     raise AssertionError("the last round returns or raises")
-
-
-def read_stamps(value: str | None) -> tuple[str, ...]:
-    """Return the attempts that a table's property names, newest first."""
-    return tuple(json.loads(value)) if value else ()
-
-
-def settle_by_stamp(runtime: Runtime, table: TableName, older: Sequence[Attempt]) -> dict[UUID, AttemptState]:
-    """Find out what became of attempts whose process said nothing (step 0)."""
-    if not older:
-        return {}
-    state = iceberg.load_table(runtime.catalog, table)
-    landed = read_stamps(state.properties.get(STAMP) if state else None)
-    outcomes = {
-        attempt.attempt_id: AttemptState.LANDED if str(attempt.attempt_id) in landed else AttemptState.LOST
-        for attempt in older
-    }
-    for attempt_id, outcome in outcomes.items():
-        log.info("attempt.settled", table=str(table), attempt=str(attempt_id), state=outcome.value)
-    settle_older(runtime.control, outcomes)
-    return outcomes
 
 
 def _some(table: TableName | None) -> TableName:

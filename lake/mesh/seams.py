@@ -41,7 +41,7 @@ from lake.mesh.hidden import drop_hidden
 from lake.mesh.once import doubles, evaluate_rest
 from lake.mesh.packages import InstalledPackages
 from lake.mesh.promotions import promotions
-from lake.mesh.publish import Publication, publish, settle_by_stamp
+from lake.mesh.publish import Publication, publish
 from lake.mesh.record import (
     plan_recorded,
     record_audits,
@@ -51,6 +51,7 @@ from lake.mesh.record import (
 )
 from lake.mesh.refuse import check_supported
 from lake.mesh.runtime import Runtime
+from lake.mesh.stamps import settle_by_stamp
 from lake.mesh.trino.adapter import LakeTrinoAdapter
 from lake.mesh.trino.publish import TrinoPublication
 from lake.mesh.trino.queries import settle_by_query

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lake.control import AttemptState, read_attempts
-from lake.mesh.publish import STAMP
+from lake.mesh.stamps import STAMP
 from lake.settings import Settings
 from tests.fakes.catalog_proxy import CatalogProxy, Fault, catalog_proxy
 from tests.fakes.mesh import MeshProject, mesh_project

@@ -15,8 +15,8 @@ from lake.catalog.open import open_catalog
 from lake.catalog.views import list_views
 from lake.errors import LakeError
 from lake.mesh.context import WarmContext
-from lake.mesh.publish import STAMP
 from lake.mesh.session import open_session
+from lake.mesh.stamps import STAMP
 from lake.settings import Settings
 from tests.fakes.catalog_proxy import CatalogProxy, Fault, Step, catalog_proxy
 from tests.fakes.mesh import MeshProject, mesh_project

@@ -15,7 +15,7 @@ from lake.catalog.open import open_catalog
 from lake.catalog.tables import TableState, list_tables, load_table
 from lake.catalog.views import list_schemas, list_views
 from lake.control import AttemptState, read_attempts
-from lake.mesh.publish import STAMP, read_stamps
+from lake.mesh.stamps import STAMP, read_stamps
 from lake.settings import Settings
 from lake.types import TableName
 from tests.fakes.mesh import MeshProject, mesh_project

@@ -53,10 +53,8 @@ def test_a_query_names_the_columns_that_it_reads_and_for_what(sql: str, expected
 
 
 def node(name: str, owner: str, *columns: str) -> Node:
-    return Node(
-        name=name, kind="FULL", owner=owner, description="", path=f"models/{name}.sql", gateway="", cron="",
-        grain=(), audits=(), columns=tuple(Column(name=c, type="INT", description="") for c in columns),
-    )  # fmt: skip
+    described = tuple(Column(name=column, type="INT", description="") for column in columns)
+    return Node(name=name, kind="FULL", owner=owner, path=f"models/{name}.sql", columns=described)
 
 
 def test_a_change_reaches_readers_of_readers_by_their_columns():

@@ -43,18 +43,7 @@ def test_personal_data_are_followed_through_a_query(sql, found):
 
 
 def node(name: str, *columns: Column) -> Node:
-    return Node(
-        name=name,
-        kind="FULL",
-        owner="",
-        description="",
-        path="",
-        gateway="",
-        cron="",
-        grain=(),
-        audits=(),
-        columns=columns,
-    )
+    return Node(name=name, kind="FULL", columns=columns)
 
 
 @pytest.fixture
