@@ -41,6 +41,7 @@ def load(scratch: Path, database: str = ":memory:") -> Context:
             format=FormatConfig(append_newline=True),
             linter=LinterConfig(enabled=True, rules={"all"}),
             cache_dir=str(scratch / "cache"),
+            infer_python_dependencies=False,
             disable_anonymized_analytics=True,
         ),
     )

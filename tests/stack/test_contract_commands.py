@@ -26,6 +26,7 @@ CONFIG = """\
 default_gateway: lake
 gateways: {lake: {connection: {type: lake}, state_connection: {type: lake_state}}}
 model_defaults: {dialect: duckdb, start: 2026-01-01}
+infer_python_dependencies: false
 disable_anonymized_analytics: true
 notification_targets: [{type: console}]
 users: [{username: ann, notification_targets: [{type: console}]}]

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+from streamlit.testing.v1 import AppTest
 
 from app.console.look import plain
 from app.console.parts import Problem, attempt
@@ -18,6 +23,7 @@ from lake.inspect.freshness import judge_model, judge_stream
 from lake.inspect.lineage import Lineage, LineageNode, Stage
 from lake.inspect.values import BuildLine, StreamFacts, Verdict
 
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
@@ -239,3 +245,19 @@ def test_an_answer_is_remembered_then_shown_once_more_then_asked_for_at_once():
     assert remembered.get() == 3
     remembered.forget()
     assert remembered.get() == 4
+
+
+def test_each_page_is_at_its_name_and_health_at_the_root_as_well(monkeypatch):
+    """What the router hands to Streamlit; the second path of the same page is no second tab."""
+    shown: list[StreamlitPage] = []
+
+    def navigation(pages, **_):
+        shown.extend(pages)
+        return SimpleNamespace(run=lambda: None)
+
+    monkeypatch.setattr(st, "navigation", navigation)
+    router = AppTest.from_file(ROOT / "app" / "console" / "main.py", default_timeout=120).run()
+
+    assert not router.exception
+    assert [p.url_path for p in shown] == ["", "lineage", "activation", "health"]
+    assert [p.title for p in shown if p.visibility == "visible"] == ["Health", "Lineage", "Activation"]
