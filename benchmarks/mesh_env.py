@@ -147,6 +147,7 @@ def _promotion(root: Path) -> list[Figure]:
 
     with warm.use() as context:
         take(context, plan(empty_backfill=True))
+        context.engine_adapter.runtime.history.flush(60)  # type: ignore[attr-defined]  # ours; it writes files
         before = _data_objects(settings)
         SnapshotEvaluator.promote = promote  # type: ignore[method-assign]
         try:

@@ -125,7 +125,8 @@ def _stock(folder: str) -> Callable[[], Any]:
 
 
 def _cpu() -> float:
-    return sum(os.times()[:4])
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
 
 
 if __name__ == "__main__":
