@@ -11,7 +11,6 @@ from lake.catalog import LakeCatalog, list_tables
 from lake.catalog.views import ViewSpec, put_view
 from lake.types import TableName, quote_identifier
 
-_OWN = ("state", "resolution_reason", "resolved_at")
 _COLUMNS = pa.schema(
     [
         pa.field("stream", pa.string()),
