@@ -49,6 +49,7 @@ STOCK_FILE = "stock on a DuckDB file"
 REST = """\
 model_defaults: {dialect: duckdb, start: 2026-01-01}
 disable_anonymized_analytics: true
+infer_python_dependencies: false
 """
 
 

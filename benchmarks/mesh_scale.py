@@ -38,6 +38,7 @@ gateways:
 model_defaults: {{dialect: duckdb, start: 2026-01-01}}
 cache_dir: {cache}
 disable_anonymized_analytics: true
+infer_python_dependencies: false
 """
 FIRST, MIDDLE = "2026-01-01", "2026-02-15"
 BIG = (

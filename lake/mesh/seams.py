@@ -7,7 +7,6 @@
     SnapshotEvaluator.promote       an environment's views       -> side by side; demote too
     GenericContext.plan_builder     one plan before it is applied  -> refusals
     plan.builder.get_schema_differ  changes of a model's columns  -> Iceberg's rules for them
-    context_diff.metadata           the installed packages       -> read once, not at every plan
 
 Stock SQLMesh publishes before it looks at the audits' results, on every engine; the first two close
 that gap. The first four leave other engines' adapters alone. `tests/contract/test_sqlmesh_seams.py` fails
@@ -21,7 +20,6 @@ from functools import wraps
 from typing import Any
 from uuid import UUID
 
-from sqlmesh.core import context_diff
 from sqlmesh.core.context import GenericContext
 from sqlmesh.core.plan import builder
 from sqlmesh.core.plan.evaluator import BuiltInPlanEvaluator
@@ -39,7 +37,6 @@ from lake.mesh.adapter.shared import SharedAdapter
 from lake.mesh.differ import iceberg_differ
 from lake.mesh.hidden import drop_hidden
 from lake.mesh.once import doubles, evaluate_rest
-from lake.mesh.packages import InstalledPackages
 from lake.mesh.promotions import promotions
 from lake.mesh.publish import Publication, publish
 from lake.mesh.record import (
@@ -75,8 +72,6 @@ def install() -> None:
     _wrap(SnapshotEvaluator, "demote", _side_by_side)
     _wrap(GenericContext, "plan_builder", _build)
     _wrap(builder, "get_schema_differ", _differ)
-    importlib: Any = vars(context_diff)["metadata"]
-    _wrap(importlib, "packages_distributions", InstalledPackages().read)
 
 
 def _wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:

@@ -101,18 +101,6 @@ def test_a_plan_judges_changes_of_columns_by_a_function_of_its_module() -> None:
     assert parameters(builder.get_schema_differ) == ["dialect", "overrides"]
 
 
-def test_a_plan_asks_importlib_for_the_packages() -> None:
-    """`seams` puts an answer that is kept in its place; the versions are still asked for each time."""
-    from sqlmesh.core import context_diff
-
-    from lake.mesh import seams
-
-    seams.install()
-
-    assert "= metadata.packages_distributions()" in inspect.getsource(context_diff._build_requirements)
-    assert vars(context_diff)["metadata"].packages_distributions.lakemesh
-
-
 def test_a_plan_and_a_run_mark_the_adapters_that_they_use() -> None:
     """The adapter gives a marked clone ids and publishes of its own."""
     from sqlmesh.core.context import GenericContext
