@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -95,6 +96,7 @@ class Crm:
             )
             if answer.status_code == 200:
                 return answer.json()
+            time.sleep(float(answer.headers.get("retry-after", 0)))
         raise AssertionError(f"{path}: {answer.status_code} {answer.text}")
 
     def stats(self) -> dict[str, int]:

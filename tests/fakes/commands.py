@@ -11,10 +11,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 
 from lake.settings import Settings
 
@@ -35,20 +38,35 @@ def run_command(
     with tempfile.TemporaryDirectory(prefix="command-") as told:
         streams = [Path(told) / name for name in ("in", "out", "err")]
         streams[0].write_text(answers, encoding="utf-8")
-        child = _forks.Process(target=_run, args=(command, str(folder), dict(environment), streams))
-        child.start()
-        child.join(seconds)
-        if child.exitcode is None:
-            child.kill()
-            child.join()
-            raise subprocess.TimeoutExpired(command, seconds)
+        with _started(command, str(folder), dict(environment), streams) as child:
+            child.join(seconds)
+            if (code := child.exitcode) is None:
+                raise subprocess.TimeoutExpired(command, seconds)
         stdout, stderr = (path.read_text(encoding="utf-8") for path in streams[1:])
-        return subprocess.CompletedProcess(command, child.exitcode, stdout, stderr)
+        return subprocess.CompletedProcess(command, code, stdout, stderr)
 
 
 def lake(settings: Settings, environment: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     """Run `lake` to its end, whatever that is, in the project of `settings`."""
     return run_command("lake", *words, folder=settings.project_root, environment=environment)
+
+
+@contextmanager
+def _started(*given: object) -> Iterator[BaseProcess]:
+    """Start a child; it and its descriptors go with the block."""
+    child = _forks.Process(target=_run, args=given)
+    # A child begins with the file of `__main__`, and pages of the console under test leave theirs there.
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        child.start()
+    finally:
+        sys.modules["__main__"] = main
+    try:
+        yield child
+    finally:
+        child.kill()  # nothing, where it has ended
+        child.join()
+        child.close()
 
 
 def _run(command: tuple[str, ...], folder: str, environment: dict[str, str], streams: list[Path]) -> None:

@@ -7,7 +7,7 @@ SSLRequest, which comes in clear, with `S` (PostgreSQL protocol, "SSL Session En
 from __future__ import annotations
 
 import ipaddress
-import select
+import selectors
 import socket
 import ssl
 import struct
@@ -124,10 +124,12 @@ def tls_proxy(target: int, certificates: Certificates, *, postgres: bool = False
 
 def _relay(secure: ssl.SSLSocket, upstream: socket.socket) -> None:
     """Pass bytes both ways until one side ends; by one thread, since two may not share a TLS connection."""
-    with suppress(OSError):
+    with suppress(OSError), selectors.DefaultSelector() as waiting:  # select takes no descriptor above 1023
+        for side in (secure, upstream):
+            waiting.register(side, selectors.EVENT_READ, data=side)
         while True:
             buffered = secure.pending() > 0
-            ready = [secure] if buffered else select.select([secure, upstream], [], [], _IDLE_SECONDS)[0]
+            ready = [secure] if buffered else [key.data for key, _ in waiting.select(_IDLE_SECONDS)]
             if not ready:
                 return
             for source in ready:
