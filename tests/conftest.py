@@ -63,6 +63,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Close what the tests of a file left open: connections in cycles wait for the collector."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_foreign_environment() -> Iterator[None]:
     """Take the developer's own settings and credentials out of the way of every test."""
