@@ -52,8 +52,6 @@ FOREIGN = ("LAKE_", "SQLMESH_", "AWS_")
 hypothesis.settings.register_profile("lakemesh", deadline=None)
 hypothesis.settings.load_profile("lakemesh")
 
-# A tenth of the tests' time went into looking for garbage among modules, tests and SQLMesh's models.
-gc.set_threshold(100_000)
 # SQLMesh forks workers to load models: for projects as small as a test's they cost more than they do.
 os.environ.setdefault("MAX_FORK_WORKERS", "1")
 
@@ -64,10 +62,9 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Close what the tests of a file left open: connections in cycles wait for the collector."""
-    if nextitem is None or nextitem.path != item.path:
-        gc.collect()
+def pytest_runtest_teardown() -> None:
+    """Close what a test left open: connections in cycles wait for the collector, a thousand of them else."""
+    gc.collect()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -214,7 +214,7 @@ def test_readers_see_the_old_or_the_new_interval_and_nothing_between(
     )
 
     def read() -> None:
-        while not stop.wait(0.005):
+        while not stop.wait(0.02):
             next(reads)
             seen.add(engine.execute(f"SELECT COUNT(*), MIN(v), MAX(v) FROM lake.{table}").fetchone())
 
