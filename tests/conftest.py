@@ -52,6 +52,9 @@ FOREIGN = ("LAKE_", "SQLMESH_", "AWS_")
 hypothesis.settings.register_profile("lakemesh", deadline=None)
 hypothesis.settings.load_profile("lakemesh")
 
+# A tenth of the tests' time went into looking for garbage among modules, tests and SQLMesh's models.
+gc.set_threshold(100_000)
+_MANY_OPEN = 200  # descriptors of a process; many systems allow 1,024
 # SQLMesh forks workers to load models: for projects as small as a test's they cost more than they do.
 os.environ.setdefault("MAX_FORK_WORKERS", "1")
 
@@ -63,8 +66,9 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown() -> None:
-    """Close what a test left open: connections in cycles wait for the collector, a thousand of them else."""
-    gc.collect()
+    """Close what tests left open: connections in cycles wait for the collector, a thousand of them else."""
+    if psutil.Process().num_fds() > _MANY_OPEN:
+        gc.collect()
 
 
 @pytest.fixture(scope="session", autouse=True)
