@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 
 import typer
@@ -28,6 +27,7 @@ from app.cli import (
     trino,
 )
 from app.cli.frame import err
+from ingest.memory import collect_rarely
 from lake.errors import LakeError
 from lake.log import configure
 from lake.settings import log_level
@@ -58,13 +58,10 @@ sql.register(cli)
 console.register(cli)
 maintain.register(cli)
 
-_YOUNG = 50_000  # objects more than at the last look before the collector looks again
-
 
 def main() -> None:
     """Run the command line; the exit codes are those of `app.cli.frame`."""
-    gc.freeze()  # modules are never garbage: with the defaults a tenth of a command's time goes into looking
-    gc.set_threshold(_YOUNG)
+    collect_rarely()  # modules are never garbage: else a tenth of a command's time goes into looking
     configure(level=log_level())
     try:
         cli(standalone_mode=True)
