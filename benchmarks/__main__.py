@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.results import FOLDER, Figure, line_of, machine_versions
 
 HERE = Path(__file__).parent
-NOT_BENCHMARKS = {"__main__", "installed", "paint", "promotions", "results", "sandbox", "sides"}
+NOT_BENCHMARKS = {"__main__", "installed", "paint", "promotions", "results", "sandbox", "sides", "timing"}
 
 
 def main() -> int:

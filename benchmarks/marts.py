@@ -7,21 +7,18 @@ shown beside: the same questions to copies of the tables' own data files on the 
 from __future__ import annotations
 
 import statistics
-import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import duckdb
-from sqlglot import exp
 from sqlmesh.core.console import NoopConsole, set_console
 from sqlmesh.core.context import Context
-from sqlmesh.core.scheduler import Scheduler
 
 from benchmarks.results import Figure, write
 from benchmarks.sandbox import ROOT, temporary_stack
+from benchmarks.timing import evaluations, median
 from lake.mesh.session import open_session
 from lake.settings import Settings
 from tests.models.conftest import load
@@ -69,29 +66,9 @@ def _building(ours: Context, stock: Context) -> Iterator[Figure]:
 
 def _built(context: Context) -> dict[str, float]:
     """Return the seconds of evaluating, auditing and publishing each mart."""
-    with _evaluations() as seconds:
+    with evaluations() as seconds:
         _plan(context, restate_models=MARTS)
     return seconds
-
-
-@contextmanager
-def _evaluations() -> Iterator[dict[str, float]]:
-    taken: dict[str, float] = defaultdict(float)
-    method = Scheduler.evaluate
-
-    def timed(self: Scheduler, snapshot: Any, *args: Any, **kwargs: Any) -> Any:
-        began = time.monotonic()
-        try:
-            return method(self, snapshot, *args, **kwargs)
-        finally:
-            table = exp.to_table(snapshot.name)
-            taken[f"{table.db}.{table.name}"] += time.monotonic() - began
-
-    Scheduler.evaluate = timed  # type: ignore[method-assign]
-    try:
-        yield taken
-    finally:
-        Scheduler.evaluate = method  # type: ignore[method-assign]
 
 
 def _plan(context: Context, **options: Any) -> None:
@@ -110,10 +87,10 @@ def _reading(settings: Settings, stock: Context, root: Path) -> Iterator[Figure]
             of_copy = asked.format(table=f"'{copy}'")
             session.connection.execute(f"COPY ({session.prepare(f'FROM {mart}')}) TO '{copy}'")
             took = {
-                "by name": _median(lambda text=text: session.query(text)),
-                "engine": _median(lambda text=prepared: session.connection.execute(text).fetchall()),
-                "own": _median(lambda text=text: query(stock, text)),
-                "parquet": _median(lambda text=of_copy: local.execute(text).fetchall()),
+                "by name": median(READS, lambda text=text: session.query(text)),
+                "engine": median(READS, lambda text=prepared: session.connection.execute(text).fetchall()),
+                "own": median(READS, lambda text=text: query(stock, text)),
+                "parquet": median(READS, lambda text=of_copy: local.execute(text).fetchall()),
             }
             sums = {name: total + took[name] for name, total in sums.items()}
             yield _against(f"reading {mart}", took["by name"], took["own"])
@@ -125,15 +102,6 @@ def _reading(settings: Settings, stock: Context, root: Path) -> Iterator[Figure]
 def _question(columns: list[str]) -> str:
     columns = [f'MAX("{name}")' for name in columns]
     return f"SELECT COUNT(*), {', '.join(columns)} FROM {{table}}"
-
-
-def _median(act: Callable[[], object]) -> float:
-    taken = []
-    for _ in range(READS):
-        began = time.monotonic()
-        act()
-        taken.append(time.monotonic() - began)
-    return statistics.median(taken)
 
 
 def _against(metric: str, value: float, own: float) -> Figure:

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 import duckdb
-import sqlglot
 
-from benchmarks.results import Figure, against_goal, write
+from benchmarks.results import Figure, write
 from benchmarks.sandbox import temporary_stack
+from benchmarks.timing import evaluations, median
 from lake.catalog.live_files import read_live_files
 from lake.catalog.open import open_catalog
 from lake.catalog.tables import load_table
-from lake.mesh.lookup import resolve
 from lake.types import TableName
 from tests.fakes.mesh import MeshProject, mesh_project
 
@@ -51,13 +48,10 @@ def _figures(mesh: MeshProject) -> Iterator[Figure]:
     for name in ("ours", "plain"):
         mesh.model(name, header, f"SELECT id, day, store, v {between}", audits=AUDITS)
     mesh.model("whole", "kind FULL", "SELECT id, day, v FROM {raw}.s WHERE store < 50")
-    mesh.model("v1", "kind VIEW", "SELECT id, day, v FROM {me}.whole")
-    mesh.model("v2", "kind VIEW", "SELECT day, SUM(v) AS v FROM {me}.v1 GROUP BY day")
     context = mesh.context()
     mesh.plan(context)
     yield from _publishing(mesh, context)
     yield from _refreshing(mesh, context)
-    yield _resolving(mesh)
     context.close()
 
 
@@ -96,17 +90,6 @@ def _refreshing(mesh: MeshProject, context: Any) -> Iterator[Figure]:
     yield _ratio(f"reading it, {REFRESHES} refreshes (≤ 1.5)", now, "s", "after 1", read)
 
 
-def _resolving(mesh: MeshProject) -> Figure:
-    sql = f"SELECT * FROM {mesh.name}.v2 JOIN {mesh.name}.v1 USING (day) JOIN {mesh.name}.whole USING (day)"
-    statement, catalog = sqlglot.parse_one(sql, dialect="duckdb"), open_catalog(mesh.settings)
-    taken = _median(30, lambda: resolve(statement, catalog, moment_of=_no_moment))
-    return against_goal("resolving a query on three views (median)", taken * 1000, "ms", 10)
-
-
-def _no_moment(_: object) -> datetime:
-    raise AssertionError("no query here travels in time")
-
-
 def _ratio(metric: str, value: float, unit: str, against: str, other: float) -> Figure:
     return Figure(
         metric=metric, value=round(value, 3), unit=unit, against=against, ratio=round(value / other, 2)
@@ -115,24 +98,9 @@ def _ratio(metric: str, value: float, unit: str, against: str, other: float) -> 
 
 def _evaluation(mesh: MeshProject, context: Any, model: str) -> float:
     """Restate ten days and return the seconds in which they were evaluated, audited and published."""
-    from sqlmesh.core.scheduler import Scheduler
-
-    taken: list[float] = []
-    method = Scheduler.evaluate
-
-    def timed(*args: Any, **kwargs: Any) -> Any:
-        began = time.monotonic()
-        try:
-            return method(*args, **kwargs)
-        finally:
-            taken.append(time.monotonic() - began)
-
-    Scheduler.evaluate = timed  # type: ignore[method-assign]
-    try:
+    with evaluations() as seconds:
         mesh.plan(context, restate_models=[f"{mesh.name}.{model}"], start="2026-09-11", end="2026-09-20")
-    finally:
-        Scheduler.evaluate = method  # type: ignore[method-assign]
-    return sum(taken)
+    return sum(seconds.values())
 
 
 @contextmanager
@@ -168,21 +136,11 @@ def _live(mesh: MeshProject, context: Any, model: str) -> Any:
 
 
 def _read_seconds(mesh: MeshProject, table: str) -> float:
-    return _median(9, _fetch, mesh.engine, f"SELECT day, COUNT(*), SUM(v) FROM {table} GROUP BY ALL")
+    return median(9, _fetch, mesh.engine, f"SELECT day, COUNT(*), SUM(v) FROM {table} GROUP BY ALL")
 
 
 def _fetch(engine: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
     return engine.execute(sql).fetchall()
-
-
-def _median(times: int, act: Callable[..., object], *arguments: Any) -> float:
-    return statistics.median(_timed(act, *arguments) for _ in range(times))
-
-
-def _timed(act: Callable[..., object], *arguments: Any) -> float:
-    began = time.monotonic()
-    act(*arguments)
-    return time.monotonic() - began
 
 
 def _some(state: Any) -> Any:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from sqlmesh.core.snapshot.evaluator import SnapshotEvaluator
 from benchmarks import sides
 from benchmarks.results import Figure, against_goal, write
 from benchmarks.sides import Side, compared, plan, take
+from benchmarks.timing import timed
 from lake.catalog.open import open_catalog
 from lake.catalog.storage import LakeFileIO
 from lake.control import migrate
@@ -76,12 +77,6 @@ def _model(root: Path, number: int, column: str) -> None:
     text = f"MODEL (name bench.m{number}, kind FULL);\nSELECT s.v::INT AS {column}"
     text = text.replace("s.v::INT", "1::INT") + f" FROM {source} AS s\n"
     (root / "models" / f"m{number}.sql").write_text(text, encoding="utf-8")
-
-
-def _timed(act: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    act()
-    return time.perf_counter() - began
 
 
 def _warm_against_stock(root: Path) -> list[Figure]:
@@ -143,7 +138,7 @@ def _promotion(root: Path) -> list[Figure]:
 
     def promote(self: Any, *args: Any, **kwargs: Any) -> None:
         began = time.process_time()
-        taken.append(_timed(lambda: stock(self, *args, **kwargs)))
+        taken.append(timed(lambda: stock(self, *args, **kwargs)))
         worked.append(time.process_time() - began)
 
     with warm.use() as context:
@@ -162,7 +157,7 @@ def _promotion(root: Path) -> list[Figure]:
         dialect=DIALECT,
     )
     resolved = [
-        _timed(lambda: resolve(query, catalog, moment_of=lambda _: None).sql(DIALECT))
+        timed(lambda: resolve(query, catalog, moment_of=lambda _: None).sql(DIALECT))
         for _ in range(RUNS * 5)  # type: ignore[arg-type,return-value]
     ]
     warm.close()

@@ -8,8 +8,7 @@ from __future__ import annotations
 import shutil
 import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,6 +17,7 @@ from benchmarks.promotions import promotion_figures
 from benchmarks.results import Figure, against_goal, write
 from benchmarks.sandbox import temporary_stack
 from benchmarks.sides import Side, compared, plan
+from benchmarks.timing import median, timed
 from lake.catalog.live_files import LiveFiles, read_live_files
 from lake.catalog.open import open_catalog
 from lake.catalog.tables import load_table
@@ -68,11 +68,13 @@ def _one_day_of_many(mesh: MeshProject) -> Iterator[Figure]:
     context = mesh.context()
     rows, end = DAYS * PER_DAY, f"DATE '{FIRST}' + {DAYS}"
     [(last,)] = mesh.sql(f"SELECT strftime({end}, '%Y-%m-%d')")
-    built = _timed(lambda: mesh.plan(context, execution_time=last))
-    yield Figure(metric=f"building {rows / 1e6:.0f} M rows in {DAYS // 10} publishes", value=built, unit="s")
+    built = timed(lambda: mesh.plan(context, execution_time=last))
+    yield Figure(
+        metric=f"building {rows / 1e6:.0f} M rows in {DAYS // 10} publishes", value=round(built, 2), unit="s"
+    )
     before = _live(mesh, context)
     model = f"{mesh.name}.big"
-    again = _timed(
+    again = timed(
         lambda: mesh.plan(context, restate_models=[model], start=MIDDLE, end=MIDDLE, execution_time=last)
     )
     after = _live(mesh, context)
@@ -83,7 +85,7 @@ def _one_day_of_many(mesh: MeshProject) -> Iterator[Figure]:
         against=f"all {len(old)}", ratio=round(touched / len(old), 3),
     )  # fmt: skip
     yield Figure(
-        metric="publishing that day again, audited", value=again, unit="s",
+        metric="publishing that day again, audited", value=round(again, 2), unit="s",
         against=f"a day's share of building {built / DAYS:.2f} s", ratio=round(again / (built / DAYS), 2),
     )  # fmt: skip
     with open_session(mesh.settings) as session:
@@ -91,7 +93,7 @@ def _one_day_of_many(mesh: MeshProject) -> Iterator[Figure]:
         whole = f"SELECT COUNT(*) AS n, SUM(v) AS v FROM {model}"
         assert session.query(whole).to_pylist()[0]["n"] == rows
         for name, sql in (("one day", one), ("the whole", whole)):
-            yield Figure(metric=f"reading {name}", value=_median(5, lambda q=sql: session.query(q)), unit="s")
+            yield Figure(metric=f"reading {name}", value=round(median(5, session.query, sql), 3), unit="s")
     context.close()
 
 
@@ -129,16 +131,6 @@ def _many_models(mesh: MeshProject) -> Iterator[Figure]:
         metric = f"plan with no change, {MODELS} models, {how}"
         yield against_goal(metric, statistics.median(side.wall for side, _ in taken), "s", 10)
         yield from compared(metric, taken, stock="stock on a DuckDB file, the same state database,")
-
-
-def _median(times: int, act: Callable[[], object]) -> float:
-    return round(statistics.median(_timed(act) for _ in range(times)), 3)
-
-
-def _timed(act: Callable[[], object]) -> float:
-    began = time.monotonic()
-    act()
-    return round(time.monotonic() - began, 2)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.results import against_goal, write
+from benchmarks.timing import timed
 from lake.control import migrate
 from lake.settings import Project, load_settings
 from lake.stack import inspect, start, stop
@@ -30,11 +30,11 @@ def main() -> None:
             cold = start(project).seconds
             migrate(load_settings(project=project).postgres)
             warm = [_restart(project) for _ in range(RUNS)]
-            again = [_timed(lambda: start(project)) for _ in range(RUNS)]
+            again = [timed(lambda: start(project)) for _ in range(RUNS)]
             time.sleep(SETTLE_SECONDS)  # caches of the start are written out
             memory = sum(s.memory_mb or 0.0 for s in inspect(project))
             status = [_status(project) for _ in range(RUNS)]
-            down = _timed(lambda: stop(project))
+            down = timed(lambda: stop(project))
         finally:
             stop(project)
     write(
@@ -59,13 +59,7 @@ def _status(project: Project) -> float:
     def ask() -> None:
         subprocess.run([LAKE, "status"], cwd=project.root, check=True, capture_output=True)
 
-    return _timed(ask)
-
-
-def _timed(act: Callable[[], object]) -> float:
-    began = time.monotonic()
-    act()
-    return time.monotonic() - began
+    return timed(ask)
 
 
 if __name__ == "__main__":
