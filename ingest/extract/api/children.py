@@ -105,9 +105,9 @@ def newest_parents(
             return
         text = _SQL["newest"].format(columns=_listed(names), key=_listed(key))
         found = connection.execute(text, {"after": after})
-    while some_rows := found.fetchmany(_AT_ONCE):
-        for number, *values in some_rows:
-            yield Parent(number=number, values=dict(zip(names, values, strict=True)))
+        while some_rows := found.fetchmany(_AT_ONCE):
+            for number, *values in some_rows:
+                yield Parent(number=number, values=dict(zip(names, values, strict=True)))
 
 
 class ChildFeed:
