@@ -39,22 +39,33 @@ def column_uses(query: exp.Query, reader: str) -> Iterator[ColumnUse]:
     scope = build_scope(query)
     if scope is None:
         return
-    traced = _trace(scope)
+    traced = _trace(scope, {})
     found = {(place, name) for name, places in traced.outputs.items() for place in places}
     found |= {(place, ROWS) for place in traced.rows}
     for (source, column), output in sorted(found):
         yield ColumnUse(source=source, column=column, reader=reader, output=output)
 
 
-def _trace(scope: Scope) -> _Traced:
-    if scope.union_scopes:
-        parts = [_trace(part) for part in scope.union_scopes]
-        names = list(parts[0].outputs)
-        by_place = zip(*(list(part.outputs.values()) for part in parts), strict=False)
-        merged = [_NONE.union(*same) for same in by_place]
-        rows = _NONE.union(*(part.rows for part in parts))
-        return _Traced(outputs=dict(zip(names, merged, strict=False)), rows=rows)
-    below = {name: _trace(s) for name, s in scope.sources.items() if isinstance(s, Scope)}
+def _trace(scope: Scope, done: dict[int, _Traced]) -> _Traced:
+    """Trace a scope once, however many read it: chains of CTEs have exponentially many paths."""
+    if (traced := done.get(id(scope))) is None:
+        traced = done[id(scope)] = (
+            _trace_union(scope, done) if scope.union_scopes else _trace_select(scope, done)
+        )
+    return traced
+
+
+def _trace_union(scope: Scope, done: dict[int, _Traced]) -> _Traced:
+    parts = [_trace(part, done) for part in scope.union_scopes]
+    names = list(parts[0].outputs)
+    by_place = zip(*(list(part.outputs.values()) for part in parts), strict=False)
+    merged = [_NONE.union(*same) for same in by_place]
+    rows = _NONE.union(*(part.rows for part in parts))
+    return _Traced(outputs=dict(zip(names, merged, strict=False)), rows=rows)
+
+
+def _trace_select(scope: Scope, done: dict[int, _Traced]) -> _Traced:
+    below = {name: _trace(s, done) for name, s in scope.sources.items() if isinstance(s, Scope)}
     tables = {name: _table(s) for name, s in scope.sources.items() if isinstance(s, exp.Table)}
     outputs: dict[str, _Found] = {}
     seen: set[int] = set()
@@ -66,7 +77,7 @@ def _trace(scope: Scope) -> _Traced:
     rows = _resolve((c for c in scope.columns if id(c) not in seen), below, tables)
     rows |= _NONE.union(*(traced.rows for name, traced in below.items() if name in scope.selected_sources))
     for inner in scope.subquery_scopes:
-        traced = _trace(inner)
+        traced = _trace(inner, done)
         rows |= traced.rows.union(*traced.outputs.values())
     return _Traced(outputs=outputs, rows=rows)
 

@@ -53,7 +53,8 @@ def personal_outputs(
     scope = build_scope(query)
     for name in columns:
         try:
-            sources = _sources(lineage(name, query, dialect="duckdb", scope=scope))
+            traced = lineage(name, query, dialect="duckdb", scope=scope, trim_selects=False, copy=False)
+            sources = _sources(traced, {})
         except (SqlglotError, ValueError) as error:
             log.warning("personal.by_name", column=name, reason=first_line(error))
             sources = {source for source in known if source[1] == name.lower()}
@@ -63,8 +64,14 @@ def personal_outputs(
     return found
 
 
-def _sources(node: Node) -> set[Column]:
-    """Return the table columns whose values reach a node."""
+def _sources(node: Node, done: dict[int, set[Column]]) -> set[Column]:
+    """Return the table columns whose values reach a node; each node is asked once, however many read it."""
+    if (found := done.get(id(node))) is None:
+        found = done[id(node)] = _find_sources(node, done)
+    return found
+
+
+def _find_sources(node: Node, done: dict[int, set[Column]]) -> set[Column]:
     if isinstance(node.expression, exp.Table):
         table = node.expression
         return {(f"{table.db}.{table.name}".lower(), node.name.split(".")[-1].strip('"').lower())}
@@ -74,7 +81,7 @@ def _sources(node: Node) -> set[Column]:
     found: set[Column] = set()
     for child in node.downstream:
         if child.name.replace('"', "").lower() not in summed:
-            found |= _sources(child)
+            found |= _sources(child, done)
     return found
 
 

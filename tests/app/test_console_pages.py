@@ -21,7 +21,7 @@ from lake.control.activation_values import Outcome
 from tests.fakes.activation import SYNC, FileMart, rows
 from tests.fakes.topic_world import TopicWorld
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("console")]
 
 NAME = "household_value_tiers"  # the sync that the project's files define
 

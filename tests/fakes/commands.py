@@ -27,8 +27,9 @@ MAINS = {"lake": ("app.cli.main", "main"), "sqlmesh": ("sqlmesh.cli.main", "cli"
 # Nothing that starts threads, as DuckDB and Polars do, for a fork loses them; nor `sqlmesh.cli`, which reads
 # the present folder when it is imported.
 IMPORTED = ("app.cli.main", "lake.catalog", "psycopg", "pandas", "sqlmesh", "sqlmesh.core.test", "dateparser")
+FROZEN = "tests.fakes.frozen"  # the last
 _forks = get_context("forkserver")
-_forks.set_forkserver_preload(list(IMPORTED))
+_forks.set_forkserver_preload([*IMPORTED, FROZEN])
 
 
 def run_command(
