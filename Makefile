@@ -35,8 +35,11 @@ install: $(VENV)/.installed ## Create .venv with everything that the demo needs
 demo: $(VENV)/.installed ## Land a year of real sales, build the marts, activate them, print the proof
 	@$(BIN)/lake demo run
 
+# The tests make and remove a million small files: in memory, where the machine has room for them there.
+IN_MEMORY = $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 8000000 { print "TMPDIR=/dev/shm" }')
+
 test: $(VENV)/.installed-dev ## Run the tests (no Docker, Java or browser)
-	@$(BIN)/pytest -n 3 --dist loadgroup -m "not slow and not real" -q
+	@$(IN_MEMORY) $(BIN)/pytest -n 4 --dist loadgroup -m "not slow and not real" -q
 	@$(BIN)/sqlmesh test
 
 # Which of the tests of landing and mesh run once more where other servers stand behind the same settings.

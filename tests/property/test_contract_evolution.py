@@ -26,7 +26,7 @@ def edited(draw, before: tuple[Field, ...]) -> tuple[Field, ...]:
     """Draw one edit of one field, somewhere in the objects: type, `required`, removal, addition, order."""
     place = draw(st.integers(0, len(before) - 1))
     field = before[place]
-    if isinstance(field.type, Struct) and draw(st.booleans()):
+    if isinstance(field.type, Struct) and field.type.fields and draw(st.booleans()):
         inner = draw(edited(field.type.fields))
         return _put(before, place, replace(field, type=Struct(fields=inner)))
     match draw(st.sampled_from(["type", "widen", "required", "remove", "add", "turn"])):
