@@ -36,7 +36,7 @@ demo: $(VENV)/.installed ## Land a year of real sales, build the marts, activate
 	@$(BIN)/lake demo run
 
 # The tests make and remove a million small files: in memory, where the machine has room for them there.
-IN_MEMORY = $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 8000000 { print "TMPDIR=/dev/shm" }')
+IN_MEMORY = $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 { print "TMPDIR=/dev/shm" }')
 
 test: $(VENV)/.installed-dev ## Run the tests (no Docker, Java or browser)
 	@$(IN_MEMORY) $(BIN)/pytest -n 4 --dist loadgroup -m "not slow and not real" -q
