@@ -84,7 +84,7 @@ def find_sync(project: Project, name: str | None) -> Sync:
         if sync.name == name:
             return sync
     known = ", ".join(sync.name for sync in syncs) or "none"
-    asked = "which sync?" if name is None else f"no sync is called {name!r}"
+    asked = "which sync?" if name is None else f"no sync is called {name!r};"
     raise BadInputError(
         f"{asked} known: {known}", hint=f"define it in models/activation/<name>{SUFFIX}, or name one of them"
     )
