@@ -48,11 +48,10 @@ def column_uses(query: exp.Query, reader: str) -> Iterator[ColumnUse]:
 
 def _trace(scope: Scope, done: dict[int, _Traced]) -> _Traced:
     """Trace a scope once, however many read it: chains of CTEs have exponentially many paths."""
-    if (traced := done.get(id(scope))) is None:
-        traced = done[id(scope)] = (
-            _trace_union(scope, done) if scope.union_scopes else _trace_select(scope, done)
-        )
-    return traced
+    if id(scope) not in done:
+        trace = _trace_union if scope.union_scopes else _trace_select
+        done[id(scope)] = trace(scope, done)
+    return done[id(scope)]
 
 
 def _trace_union(scope: Scope, done: dict[int, _Traced]) -> _Traced:

@@ -66,9 +66,9 @@ def personal_outputs(
 
 def _sources(node: Node, done: dict[int, set[Column]]) -> set[Column]:
     """Return the table columns whose values reach a node; each node is asked once, however many read it."""
-    if (found := done.get(id(node))) is None:
-        found = done[id(node)] = _find_sources(node, done)
-    return found
+    if id(node) not in done:
+        done[id(node)] = _find_sources(node, done)
+    return done[id(node)]
 
 
 def _find_sources(node: Node, done: dict[int, set[Column]]) -> set[Column]:

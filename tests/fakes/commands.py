@@ -26,10 +26,18 @@ LAKE = str(BIN / "lake")
 MAINS = {"lake": ("app.cli.main", "main"), "sqlmesh": ("sqlmesh.cli.main", "cli")}
 # Nothing that starts threads, as DuckDB and Polars do, for a fork loses them; nor `sqlmesh.cli`, which reads
 # the present folder when it is imported.
-IMPORTED = ("app.cli.main", "lake.catalog", "psycopg", "pandas", "sqlmesh", "sqlmesh.core.test", "dateparser")
-FROZEN = "tests.fakes.frozen"  # the last
+IMPORTED = (
+    "app.cli.main",
+    "lake.catalog",
+    "psycopg",
+    "pandas",
+    "sqlmesh",
+    "sqlmesh.core.test",
+    "dateparser",
+    "tests.fakes.frozen",  # the last: it freezes what the others have imported
+)
 _forks = get_context("forkserver")
-_forks.set_forkserver_preload([*IMPORTED, FROZEN])
+_forks.set_forkserver_preload(list(IMPORTED))
 
 
 def run_command(
