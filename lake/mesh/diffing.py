@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +38,7 @@ def diff_environments(
 
     Raises BadInputError when one of the environments doesn't exist.
     """
-    with warm.use(quiet=quiet) as context:
+    with warm.use(quiet=quiet) as context, _statements_unsaid():
         for name in (source, target):
             if context.state_reader.get_environment(name) is None:
                 raise BadInputError(f"there is no environment {name}", hint=f"lake plan {name}")
@@ -49,6 +52,18 @@ def diff_environments(
             skip_grain_check=True,
         )
         return tuple(sorted(map(_difference, found), key=lambda difference: difference.model))
+
+
+@contextmanager
+def _statements_unsaid() -> Iterator[None]:
+    """Keep table_diff's statements off the terminal: it says them at the level that its own logger has."""
+    logger = logging.getLogger("sqlmesh.core.context")
+    before = logger.level
+    logger.setLevel(logging.DEBUG)  # which nobody shows
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _difference(found: Any) -> TableDifference:

@@ -102,13 +102,16 @@ def test_a_plan_is_summed_up_by_model_with_its_cost_and_its_readers(
         assert context.state_reader.get_environment("dev_cost") is None
 
 
-def test_the_difference_of_every_changed_model_is_counted(project: MeshProject, warm: WarmContext) -> None:
+def test_the_difference_of_every_changed_model_is_counted(
+    project: MeshProject, warm: WarmContext, caplog: pytest.LogCaptureFixture
+) -> None:
     """By stock table_diff: a new column, changed rows; models that did not change cost nothing."""
     write(project, "v::BIGINT + 0 AS v, COUNT(*)::BIGINT AS n")
     write(project, "v::BIGINT AS v, COUNT(*)::BIGINT AS n")
     applied = plan(warm, project, "dev_rows", "--auto-apply", "--execution-time", f"2026-01-{DAYS + 1:02d}")
     assert applied.applied
     [found] = diff_environments(warm, source="prod", target="dev_rows", quiet=True)
+    assert [r for r in caplog.records if "Executing SQL" in r.getMessage()] == []
     assert (found.model, found.columns_added, found.equal) == (f"{project.name}.daily", ("n",), DAYS)
     with pytest.raises(BadInputError, match="no environment dev_nowhere"):
         diff_environments(warm, source="prod", target="dev_nowhere", quiet=True)
